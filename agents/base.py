@@ -1,0 +1,50 @@
+"""What an agent is and what it learns from."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Observation = NDArray[np.int64]
+ActionMask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Episode:
+    """A finished episode of T steps among A actions.
+
+    Attributes:
+        observations: (T + 1, k) int64, the terminal one last.
+        actions: (T,) int64.
+        action_masks: (T, A) bool, the legal actions at each step.
+        reward: The reward of the last step; all others are 0.
+
+    Raises:
+        ValueError: If the shapes do not fit each other.
+    """
+
+    observations: NDArray[np.int64]
+    actions: NDArray[np.int64]
+    action_masks: NDArray[np.bool_]
+    reward: float
+
+    def __post_init__(self) -> None:
+        steps = len(self.actions)
+        if steps == 0 or len(self.observations) != steps + 1 or len(self.action_masks) != steps:
+            raise ValueError(
+                f"An episode of T steps has T + 1 observations, T actions and T masks, T > 0; came "
+                f"{len(self.observations)}, {steps} and {len(self.action_masks)}."
+            )
+
+
+class Agent(Protocol):
+    """Chooses actions and learns from finished episodes; deterministic given its seed."""
+
+    def act(self, observation: Observation, action_mask: NDArray[Any]) -> int:
+        """A legal action; ``action_mask`` is (A,), non-zero where legal."""
+        ...
+
+    def learn(self, episode: Episode) -> None:
+        """Takes note of one finished episode."""
+        ...

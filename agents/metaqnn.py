@@ -1,0 +1,82 @@
+"""The tabular Q-learning agent of the paper."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.base import Episode, Observation
+from agents.q_table import QTable, Trace
+from agents.random_walk import random_legal
+from agents.schedules import PAPER_SCHEDULE, EpsilonSchedule
+
+
+class MetaQNN:
+    """Q-learning with experience replay (Baker et al., ICLR 2017, Algorithms 1 to 3).
+
+    Args:
+        num_actions: A, the number of actions.
+        seed: Seed of exploration, ties and replay.
+        alpha: Learning rate of the Q-values, in (0, 1].
+        gamma: Discount factor, in [0, 1].
+        replay: K, the number of episodes replayed after each model.
+        schedule: Epsilon by the number of unique models.
+        initial_q: Every Q-value at the start.
+
+    Raises:
+        ValueError: If a setting is out of its range.
+    """
+
+    def __init__(
+        self,
+        num_actions: int,
+        seed: int = 0,
+        *,
+        alpha: float = 0.01,
+        gamma: float = 1.0,
+        replay: int = 100,
+        schedule: EpsilonSchedule = PAPER_SCHEDULE,
+        initial_q: float = 0.5,
+    ) -> None:
+        if not 0 < alpha <= 1:
+            raise ValueError(f"alpha must be in (0, 1], but is {alpha}.")
+        if not 0 <= gamma <= 1:
+            raise ValueError(f"gamma must be in [0, 1], but is {gamma}.")
+        if replay < 0:
+            raise ValueError(f"replay must be a number of episodes, 0 or more, but is {replay}.")
+        self.num_actions = num_actions
+        self.alpha = alpha
+        self.gamma = gamma
+        self.replay = replay
+        self.schedule = schedule
+        self._rng = np.random.default_rng(seed)
+        self._table = QTable(num_actions, initial_q)
+        self._memory: list[Trace] = []
+        self._models: set[bytes] = set()
+
+    @property
+    def epsilon(self) -> float:
+        """The share of random actions now, by the number of unique models learned from."""
+        return self.schedule.epsilon(len(self._models))
+
+    def q_values(self, observation: Observation) -> NDArray[np.float64]:
+        """(A,) float64, the Q-values of an observation, those of illegal actions among them."""
+        return self._table.row(observation)
+
+    def act(self, observation: Observation, action_mask: NDArray[Any]) -> int:
+        """Epsilon-greedy over the legal actions, ties broken at random (Algorithm 2)."""
+        if self._rng.random() < self.epsilon:
+            return random_legal(self._rng, action_mask)
+        values = np.where(action_mask, self.q_values(observation), -np.inf)
+        return random_legal(self._rng, values == values.max())
+
+    def learn(self, episode: Episode) -> None:
+        """Remembers the episode, then replays K uniform draws with replacement (Algorithm 1)."""
+        self._models.add(np.asarray(episode.actions, dtype=np.int64).tobytes())
+        self._memory.append(self._table.trace(episode))
+        for index in self._rng.integers(len(self._memory), size=self.replay).tolist():
+            self._table.update(self._memory[index], self.alpha, self.gamma)
+
+    def update(self, episode: Episode) -> None:
+        """Algorithm 3 alone: updates the Q-values along one episode, without remembering it."""
+        self._table.update(self._table.trace(episode), self.alpha, self.gamma)

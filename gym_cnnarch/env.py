@@ -1,0 +1,263 @@
+"""The Gymnasium environment: a thin shell around the compiled MDP and an evaluator."""
+
+import inspect
+from typing import Any, Literal, get_args
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.utils import EzPickle
+from numpy.typing import NDArray
+
+from gym_cnnarch import rendering
+from gym_cnnarch.architecture import Architecture
+from gym_cnnarch.errors import InvalidInput
+from gym_cnnarch.evaluation import Evaluation, Evaluator, load
+from gym_cnnarch.layers import Layer
+from gym_cnnarch.mdp import START, ObserveSize, compile_mdp
+from gym_cnnarch.registration import DATASET_INPUTS
+from gym_cnnarch.reward import make_reward
+from gym_cnnarch.search_space import SearchSpace
+from gym_cnnarch.shapes import count_macs, count_parameters
+
+Observation = NDArray[np.int64]
+InvalidAction = Literal["terminate", "raise"]
+
+
+class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
+    """Designing a convolutional network, one layer per step.
+
+    ## Description
+    An episode starts with an empty network and adds one layer per step. The terminal action (GAP or
+    SM) trains the network, and its validation accuracy is the reward. This is the Markov decision
+    process of MetaQNN (Baker et al., ICLR 2017, section 4 and appendix B).
+
+    ## Action Space
+    `Discrete(A)`: the layers of the search space in the order of
+    `env.unwrapped.search_space.actions`: convolutions by filters, then receptive field; pooling;
+    fully connected; the terminators GAP and SM last. Which are legal now: `info["action_mask"]`
+    (int8, for `action_space.sample(mask=...)`) and `env.unwrapped.action_masks()` (bool, for
+    sb3-contrib). At least one action is always legal.
+
+    ## Observation Space
+    `MultiDiscrete` of 8 integers (int64), the paper's state tuple; 0 means not applicable:
+
+    | field | values |
+    |---|---|
+    | layer type | 0 start, 1 convolution, 2 pooling, 3 FC, 4 GAP, 5 SM |
+    | depth | number of layers so far, the terminator included |
+    | filters, receptive field | of a convolution: 1 + position in the space's lists |
+    | pool | of a pooling layer: 1 + position among the space's (receptive field, stride) pairs |
+    | neurons | of an FC layer: 1 + position in the space's list |
+    | size | 1, 2, 3 for a representation size n >= 8, 4..7, 1..3; with `observe_size="exact"`, n |
+    | consecutive FC | number of FC layers in a row |
+
+    With bins the transition of a pooling layer looks stochastic (the paper's appendix B); legality
+    always follows the true n. An FC layer has no representation size: it carries the last bin
+    (exact: 0).
+
+    ## Rewards
+    0 until the terminal step, then the evaluation's reward: by default the best validation accuracy
+    over the epochs, in [0, 1], and `failure_reward` for a network whose training failed.
+
+    ## Starting State
+    The empty network: all fields 0 but the size.
+
+    ## Episode End
+    Terminated by GAP, SM, or an illegal action (reward 0). Never truncated; a space of at most L
+    layers ends an episode after at most L + 1 steps.
+
+    ## Information
+    `action_mask`, from reset and every step: (A,) int8. At the end of an episode: `architecture`
+    (str), `parameters` (int), `macs` (int), and with an evaluator `accuracy` (float), `status`
+    (str), `cached` (bool), `train_seconds` (float, where training was measured). After an illegal
+    action instead `invalid_action` (True).
+
+    ## Arguments
+    All are plain data, so that `env.spec.to_json()` works.
+
+    - `search_space`: a preset (`"metaqnn"`, `"metaqnn-18"`, `"digits"`) or a dict of limits, with
+      an optional `"preset"` to start from: see `SearchSpace`.
+    - `evaluator`: `"module:attribute"`, called with `dataset` and all further arguments (for
+      training: `data_root`, `recipe`, `device`, `store`); None only constructs, without data or
+      training, reward 0. An object with the `Evaluator` protocol works too, but is not plain data.
+    - `dataset`: what the evaluator reads: see the README.
+    - `seed`: the seed of the evaluation (0), not of the environment.
+    - `reward`: `"accuracy"`, `"last_accuracy"`, or `"module:function"` from `Evaluation` to float.
+    - `failure_reward`: the reward of a failed evaluation (0.0).
+    - `invalid_action`: `"terminate"` or `"raise"`.
+    - `observe_size`: `"bin"` or `"exact"`.
+
+    ## References
+    B. Baker, O. Gupta, N. Naik, R. Raskar: Designing Neural Network Architectures using
+    Reinforcement Learning. ICLR 2017. https://arxiv.org/abs/1611.02167
+
+    ## Version History
+    - v0: initial version.
+    """
+
+    metadata = {"render_modes": ["ansi", "rgb_array"], "render_fps": 2}  # noqa: RUF012
+
+    def __init__(
+        self,
+        search_space: Any = "metaqnn",
+        evaluator: str | Evaluator | None = None,
+        dataset: str | None = None,
+        seed: int = 0,
+        reward: str = "accuracy",
+        failure_reward: float = 0.0,
+        invalid_action: InvalidAction = "terminate",
+        observe_size: ObserveSize = "bin",
+        render_mode: str | None = None,
+        **evaluator_settings: Any,
+    ) -> None:
+        EzPickle.__init__(
+            self,
+            search_space=search_space,
+            evaluator=evaluator,
+            dataset=dataset,
+            seed=seed,
+            reward=reward,
+            failure_reward=failure_reward,
+            invalid_action=invalid_action,
+            observe_size=observe_size,
+            render_mode=render_mode,
+            **evaluator_settings,
+        )
+        _check_choice("invalid_action", invalid_action, get_args(InvalidAction))
+        _check_choice("observe_size", observe_size, get_args(ObserveSize))
+        _check_choice("render_mode", render_mode, (None, *self.metadata["render_modes"]))
+        self.render_mode = render_mode
+        self.evaluator = _make_evaluator(evaluator, dataset=dataset, **evaluator_settings)
+        self.search_space = _make_search_space(search_space, self.evaluator, dataset)
+        self.reward_function = make_reward(reward, failure_reward)
+        self.evaluation_seed = seed
+        self.observe_size: ObserveSize = observe_size
+        self._invalid_action = invalid_action
+        self._mdp = compile_mdp(self.search_space, observe_size)
+        self._state = START
+        self._layers: list[Layer] = []
+        self._ended = True  # until the first reset
+        self.action_space = gym.spaces.Discrete(len(self.search_space.actions))
+        self.observation_space = gym.spaces.MultiDiscrete(self._mdp.nvec)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Starts with an empty network; the seed and options change nothing."""
+        super().reset(seed=seed)
+        self._state = START
+        self._layers = []
+        self._ended = False
+        return self._observation(), {"action_mask": self._action_mask()}
+
+    def step(self, action: np.int64 | int) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Adds a layer; a terminator evaluates the network.
+
+        Raises:
+            gymnasium.error.ResetNeeded: If the episode has ended.
+            gymnasium.error.InvalidAction: If the action is outside the action space, or illegal
+                with ``invalid_action="raise"``.
+        """
+        if not self._can_step(action):
+            return self._end_illegally()
+        self._state = self._mdp.next_state[self._state, action]
+        self._layers.append(self.search_space.actions[action])
+        self._ended = bool(self._mdp.terminal[self._state])
+        reward, info = self._evaluate() if self._ended else (0.0, {})
+        info["action_mask"] = self._action_mask()
+        return self._observation(), reward, self._ended, False, info
+
+    def action_masks(self) -> NDArray[np.bool_]:
+        """(A,) bool, the legal actions; the name is sb3-contrib's."""
+        return np.array(self._mdp.legal[self._state])
+
+    def render(self) -> str | NDArray[np.uint8] | None:
+        """The network so far: text (``ansi``) or an (H, W, 3) uint8 drawing (``rgb_array``)."""
+        if self.render_mode == "ansi":
+            return rendering.ansi(self._layers, self.search_space.input_shape)
+        if self.render_mode == "rgb_array":
+            return rendering.rgb_array(self._layers, self.search_space)
+        gym.logger.warn("render() needs gym.make(..., render_mode='ansi') or 'rgb_array'.")
+        return None
+
+    def _can_step(self, action: np.int64 | int) -> bool:
+        """Whether the action is legal; raises where it cannot be taken at all."""
+        if self._ended:
+            raise gym.error.ResetNeeded("The episode has ended or not begun: call reset() first.")
+        if not self.action_space.contains(action):
+            raise gym.error.InvalidAction(
+                f"Expected an action from 0 to {len(self.search_space.actions) - 1}, "
+                f"but came {action!r}."
+            )
+        legal = bool(self._mdp.legal[self._state, action])
+        if not legal and self._invalid_action == "raise":
+            layer = self.search_space.actions[action]
+            rule = self.search_space.broken_rule(self._mdp.states[self._state], layer)
+            raise gym.error.InvalidAction(f"Action {action}, {layer}, is illegal: {rule}.")
+        return legal
+
+    def _end_illegally(self) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        self._ended = True
+        info = {"invalid_action": True, "action_mask": self._action_mask()}
+        return self._observation(), 0.0, True, False, info
+
+    def _observation(self) -> Observation:
+        return np.array(self._mdp.observations[self._state])
+
+    def _action_mask(self) -> NDArray[np.int8]:
+        return np.array(self._mdp.legal[self._state], dtype=np.int8)
+
+    def _evaluate(self) -> tuple[float, dict[str, Any]]:
+        """The reward and info of the finished network."""
+        architecture = Architecture(tuple(self._layers))
+        if self.evaluator is None:
+            shape = self.search_space.input_shape
+            return 0.0, {
+                "architecture": str(architecture),
+                "parameters": count_parameters(architecture, shape),
+                "macs": count_macs(architecture, shape),
+            }
+        evaluation = self.evaluator.evaluate(architecture, self.evaluation_seed)
+        return self.reward_function(evaluation), evaluation_info(architecture, evaluation)
+
+
+def evaluation_info(architecture: Architecture, evaluation: Evaluation) -> dict[str, Any]:
+    """An episode's final info; what is not known is left out."""
+    info = {
+        "architecture": str(architecture),
+        "accuracy": evaluation.accuracy,
+        "status": evaluation.status,
+        "parameters": evaluation.parameters,
+        "macs": evaluation.macs,
+        "cached": evaluation.cached,
+    }
+    if evaluation.train_seconds is not None:
+        info["train_seconds"] = evaluation.train_seconds
+    return info
+
+
+def _make_evaluator(evaluator: str | Evaluator | None, **settings: Any) -> Evaluator | None:
+    if not isinstance(evaluator, str):
+        return evaluator
+    make = load(evaluator)
+    try:
+        inspect.signature(make).bind(**settings)
+    except TypeError as error:
+        raise InvalidInput(f"{evaluator} cannot take these arguments: {error}.") from error
+    made: Evaluator = make(**settings)
+    return made
+
+
+def _make_search_space(spec: Any, evaluator: Evaluator | None, dataset: str | None) -> SearchSpace:
+    """The space for the evaluator's data, or for a data set whose images are known without it."""
+    input_shape, num_classes = DATASET_INPUTS.get(dataset or "", (None, None))
+    return SearchSpace.from_spec(
+        spec,
+        input_shape=getattr(evaluator, "input_shape", input_shape),
+        num_classes=getattr(evaluator, "num_classes", num_classes),
+    )
+
+
+def _check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:
+    if value not in choices:
+        raise InvalidInput(f"{name} must be one of {', '.join(map(repr, choices))}, not {value!r}.")

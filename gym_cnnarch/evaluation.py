@@ -1,0 +1,71 @@
+"""What an evaluation is, what an evaluator does, and how one is found by its name."""
+
+import importlib
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, get_args
+
+from gym_cnnarch.architecture import Architecture
+from gym_cnnarch.errors import InvalidInput
+
+Status = Literal["ok", "diverged", "out_of_memory", "timeout", "error"]
+STATUSES: tuple[Status, ...] = get_args(Status)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The result of evaluating one architecture; a failure is a result too.
+
+    Attributes:
+        accuracy: Best validation accuracy over the epochs, in [0, 1]; 0.0 if no epoch was finished.
+        status: ``ok``; ``diverged``: no learning rate beat chance, or the loss became NaN or
+            infinite; ``out_of_memory``; ``timeout``: the recipe's time limit; ``error``.
+        parameters: Trainable parameters.
+        macs: Multiply-accumulates of a forward pass of one image.
+        curve: Validation accuracy after each epoch of the last try.
+        train_seconds: Wall-clock seconds of training, all tries; None if nothing was trained.
+        learning_rate: The initial learning rate of the last try; None if there is none.
+        message: What went wrong, in words; empty if nothing did.
+        cached: Whether the result was looked up rather than paid for now.
+    """
+
+    accuracy: float
+    status: Status
+    parameters: int
+    macs: int
+    curve: tuple[float, ...] = ()
+    train_seconds: float | None = None
+    learning_rate: float | None = None
+    message: str = ""
+    cached: bool = False
+
+
+class Evaluator(Protocol):
+    """Judges architectures: trains them, looks them up, predicts them.
+
+    An evaluator that has data also has ``input_shape``, (channels, height, width), and
+    ``num_classes``; the environment's search space is then made for them.
+
+    Attributes:
+        task: Names data, split and recipe: what makes two results comparable.
+    """
+
+    task: str
+
+    def evaluate(self, architecture: Architecture, seed: int = 0) -> Evaluation:
+        """Evaluates one architecture; equal seeds give equal results."""
+        ...
+
+
+def load(name: str) -> Any:
+    """The object that ``module:attribute`` names.
+
+    Raises:
+        InvalidInput: If the name is not of that form, or there is no such module or attribute.
+    """
+    module, separator, attribute = name.partition(":")
+    if not separator:
+        raise InvalidInput(f"Expected 'module:attribute', but came {name!r}.")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise InvalidInput(f"Cannot load {name!r}: {error}.") from error

@@ -1,0 +1,147 @@
+"""A search space compiled to arrays, so that a step of the environment is a look-up."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gym_cnnarch.layers import (
+    Conv,
+    FullyConnected,
+    GlobalAveragePool,
+    Layer,
+    Pool,
+    Softmax,
+    Terminator,
+)
+from gym_cnnarch.search_space import SearchSpace, State
+
+ObserveSize = Literal["bin", "exact"]
+
+OBSERVATION_FIELDS = (
+    "layer type",
+    "depth",
+    "filters",
+    "receptive field",
+    "pool",
+    "neurons",
+    "size",
+    "consecutive FC",
+)
+LAYER_TYPES: tuple[type[Layer], ...] = (Conv, Pool, FullyConnected, GlobalAveragePool, Softmax)
+"""Layer type 1 to 5 of an observation; 0 is the start."""
+
+START = 0
+"""Index of the start state."""
+
+
+def size_bin(size: int) -> int:
+    """The paper's bins of the representation size (appendix B): n >= 8, 4..7, 1..3 as 1, 2, 3.
+
+    A state without a representation size (size 0) carries the last bin.
+    """
+    return 1 if size >= 8 else 2 if size >= 4 else 3
+
+
+@dataclass(frozen=True, eq=False)
+class MDP:
+    """S reachable states and A actions.
+
+    Attributes:
+        states: The states in the order of their index; the start is 0.
+        observations: (S, 8) int64, the state tuple as the agent sees it, see OBSERVATION_FIELDS.
+        nvec: (8,) int64, the number of values of each field.
+        legal: (S, A) bool. A terminal state, which no action leaves, lists its last action alone,
+            so that no mask is ever empty.
+        next_state: (S, A) int64, -1 where illegal.
+        terminal: (S,) bool.
+    """
+
+    states: tuple[State, ...]
+    observations: NDArray[np.int64]
+    nvec: NDArray[np.int64]
+    legal: NDArray[np.bool_]
+    next_state: NDArray[np.int64]
+    terminal: NDArray[np.bool_]
+
+
+@lru_cache(maxsize=32)
+def compile_mdp(space: SearchSpace, observe_size: ObserveSize = "bin") -> MDP:
+    """Enumerates the reachable states and tabulates observations, masks and transitions.
+
+    Args:
+        space: The limits and rules.
+        observe_size: Whether the size field is the paper's bin or the representation size n itself
+            (0 after an FC layer).
+    """
+    index = {space.start: START}
+    states = [space.start]
+    rows: list[list[int]] = []
+    for state in states:  # grows while it is read: breadth first
+        row = []
+        for layer in space.actions:
+            if space.broken_rule(state, layer) is not None:
+                row.append(-1)
+                continue
+            after = space.successor(state, layer)
+            if after not in index:
+                index[after] = len(states)
+                states.append(after)
+            row.append(index[after])
+        rows.append(row)
+    next_state = np.array(rows, dtype=np.int64)
+    terminal = np.array([isinstance(state.last, Terminator) for state in states])
+    legal = next_state >= 0
+    legal[terminal, -1] = True
+    observations = np.array([_observation(space, s, observe_size) for s in states], dtype=np.int64)
+    tables = MDP(
+        tuple(states), observations, _nvec(space, observe_size), legal, next_state, terminal
+    )
+    for array in (tables.observations, tables.nvec, legal, next_state, terminal):
+        array.setflags(write=False)  # the cache shares them between environments
+    return tables
+
+
+def _observation(space: SearchSpace, state: State, observe_size: ObserveSize) -> tuple[int, ...]:
+    filters = receptive_field = pool = neurons = 0
+    layer_type = 0 if state.last is None else 1 + LAYER_TYPES.index(type(state.last))
+    match state.last:
+        case Conv(d, f):
+            filters = 1 + space.conv_filters.index(d)
+            receptive_field = 1 + space.conv_receptive_fields.index(f)
+        case Pool(f, s):
+            pool = 1 + space.pools.index((f, s))
+        case FullyConnected(d):
+            neurons = 1 + space.fc_neurons.index(d)
+    size = state.size if observe_size == "exact" else size_bin(state.size)
+    if isinstance(state.last, Terminator):
+        size = 0
+    return (
+        layer_type,
+        state.depth,
+        filters,
+        receptive_field,
+        pool,
+        neurons,
+        size,
+        state.consecutive_fc,
+    )
+
+
+def _nvec(space: SearchSpace, observe_size: ObserveSize) -> NDArray[np.int64]:
+    """One more than each field's largest value; 0 means not applicable."""
+    return 1 + np.array(
+        [
+            len(LAYER_TYPES),
+            space.max_layers + 1,  # the terminator is a layer too
+            len(space.conv_filters),
+            len(space.conv_receptive_fields),
+            len(space.pools),
+            len(space.fc_neurons),
+            space.input_shape[1] if observe_size == "exact" else 3,
+            space.max_fc,
+        ],
+        dtype=np.int64,
+    )

@@ -1,0 +1,41 @@
+"""The registered environments: id -> plain-data keyword arguments."""
+
+from typing import Any
+
+import gymnasium as gym
+
+TRAINING = "train_eval.evaluator:TrainingEvaluator"
+
+DATASET_INPUTS: dict[str, tuple[tuple[int, int, int], int]] = {
+    "cifar10": ((3, 32, 32), 10),
+    "cifar100": ((3, 32, 32), 100),
+    "svhn": ((3, 32, 32), 10),
+    "mnist": ((1, 28, 28), 10),
+    "fashionmnist": ((1, 28, 28), 10),
+    "digits": ((1, 8, 8), 10),
+}
+"""Data set -> (channels, height, width) and number of classes, for construction without data."""
+
+ENVIRONMENTS: dict[str, dict[str, Any]] = {
+    "CNNArch-CIFAR10-v0": {"dataset": "cifar10", "search_space": "metaqnn-18", "recipe": "paper"},
+    "CNNArch-CIFAR100-v0": {"dataset": "cifar100", "search_space": "metaqnn-18", "recipe": "paper"},
+    "CNNArch-SVHN-v0": {"dataset": "svhn", "search_space": "metaqnn", "recipe": "paper"},
+    "CNNArch-MNIST-v0": {"dataset": "mnist", "search_space": "metaqnn", "recipe": "paper"},
+    "CNNArch-FashionMNIST-v0": {
+        "dataset": "fashionmnist",
+        "search_space": "metaqnn",
+        "recipe": "paper",
+    },
+    "CNNArch-Digits-v0": {"dataset": "digits", "search_space": "digits", "recipe": "digits"},
+    "CNNArch-v0": {"dataset": None, "search_space": "metaqnn", "recipe": "quick"},
+}
+
+
+def register_environments() -> None:
+    """Registers every id with Gymnasium."""
+    for env_id, kwargs in ENVIRONMENTS.items():
+        gym.register(
+            env_id,
+            entry_point="gym_cnnarch.env:CNNArchEnv",
+            kwargs={"evaluator": TRAINING, **kwargs},
+        )

@@ -1,0 +1,43 @@
+"""Evaluation -> reward."""
+
+from collections.abc import Callable
+
+from gym_cnnarch.errors import InvalidInput
+from gym_cnnarch.evaluation import Evaluation, load
+
+RewardFunction = Callable[[Evaluation], float]
+
+
+def accuracy(evaluation: Evaluation) -> float:
+    """The best validation accuracy over the epochs, the paper's reward."""
+    return evaluation.accuracy
+
+
+def last_accuracy(evaluation: Evaluation) -> float:
+    """The validation accuracy after the last epoch: no choice of an epoch by validation."""
+    return evaluation.curve[-1] if evaluation.curve else evaluation.accuracy
+
+
+_REWARDS: dict[str, RewardFunction] = {"accuracy": accuracy, "last_accuracy": last_accuracy}
+
+
+def make_reward(name: str = "accuracy", failure_reward: float = 0.0) -> RewardFunction:
+    """The reward function of an environment.
+
+    Args:
+        name: ``accuracy``, ``last_accuracy``, or ``module:function`` for one's own.
+        failure_reward: The reward of every evaluation whose status is not ``ok``.
+
+    Raises:
+        InvalidInput: If there is no such reward.
+    """
+    if name not in _REWARDS and ":" not in name:
+        raise InvalidInput(
+            f"No reward {name!r}: expected {', '.join(_REWARDS)} or 'module:function'."
+        )
+    function = _REWARDS[name] if name in _REWARDS else load(name)
+
+    def reward(evaluation: Evaluation) -> float:
+        return float(function(evaluation)) if evaluation.status == "ok" else failure_reward
+
+    return reward

@@ -1,0 +1,287 @@
+"""The space of networks: its limits, its rules (the paper's Table 1), counting and sampling."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from gym_cnnarch.architecture import Architecture
+from gym_cnnarch.errors import InvalidInput
+from gym_cnnarch.layers import (
+    Conv,
+    FullyConnected,
+    GlobalAveragePool,
+    Layer,
+    Pool,
+    Softmax,
+    Terminator,
+)
+from gym_cnnarch.shapes import pooled_size
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "metaqnn": {},
+    "metaqnn-18": {"max_layers": 18},
+    "digits": {
+        "max_layers": 4,
+        "conv_filters": (8, 16, 32),
+        "conv_receptive_fields": (1, 3),
+        "pools": ((2, 2),),
+        "fc_neurons": (64, 32),
+    },
+}
+"""Named limits: the paper's, the paper's for CIFAR-10 (at most 18 layers), and a small space."""
+
+
+@dataclass(frozen=True)
+class State:
+    """All that the rules look at.
+
+    Attributes:
+        last: The last layer, None at the start.
+        depth: Number of layers so far, the terminator included.
+        size: Representation size n, the side of the square feature map; 0 after an FC layer or a
+            terminator, which have none.
+        consecutive_fc: Number of FC layers in a row that end the chain.
+    """
+
+    last: Layer | None
+    depth: int
+    size: int
+    consecutive_fc: int
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """The limits of the space; the defaults are the paper's (section 4.1).
+
+    Attributes:
+        input_shape: (channels, height, width) of an image, height = width.
+        num_classes: Number of classes, the outputs of a terminator.
+        max_layers: Most layers before the terminator.
+        conv_filters: Numbers of filters of a convolution.
+        conv_receptive_fields: Receptive fields of a convolution.
+        pools: (receptive field, stride) of the pooling layers.
+        fc_neurons: Numbers of neurons of an FC layer.
+        max_fc: Most FC layers in a row.
+        fc_max_size: Largest representation size that an FC layer may follow.
+
+    Raises:
+        InvalidInput: If a limit is not positive, or the images are not square.
+    """
+
+    input_shape: tuple[int, int, int] = (3, 32, 32)
+    num_classes: int = 10
+    max_layers: int = 12
+    conv_filters: tuple[int, ...] = (64, 128, 256, 512)
+    conv_receptive_fields: tuple[int, ...] = (1, 3, 5)
+    pools: tuple[tuple[int, int], ...] = ((5, 3), (3, 2), (2, 2))
+    fc_neurons: tuple[int, ...] = (512, 256, 128)
+    max_fc: int = 2
+    fc_max_size: int = 7
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = _as_tuple(getattr(self, field.name))
+            object.__setattr__(self, field.name, value)
+            if not _all_positive(value):
+                raise InvalidInput(
+                    f"{field.name} must be made of positive integers like the default "
+                    f"{field.default}, but came as {value!r}."
+                )
+        if len(self.input_shape) != 3 or self.input_shape[1] != self.input_shape[2]:
+            raise InvalidInput(
+                f"The rules need square images, (channels, n, n), but input_shape is "
+                f"{self.input_shape}: resize them, with image_size in the recipe."
+            )
+        if self.num_classes < 2:
+            raise InvalidInput(
+                f"Classifying needs at least 2 classes, but there is {self.num_classes}."
+            )
+
+    @classmethod
+    def from_spec(
+        cls, spec: "str | Mapping[str, Any] | SearchSpace", **known: Any
+    ) -> "SearchSpace":
+        """Makes a space from plain data, such as an environment's keyword argument.
+
+        Args:
+            spec: A preset's name, or a mapping of limits, which may name a ``preset`` to start
+                from.
+            known: What the data says (``input_shape``, ``num_classes``); None is not known.
+
+        Raises:
+            InvalidInput: If the preset or a limit is unknown, or a limit contradicts the data.
+        """
+        if isinstance(spec, SearchSpace):
+            limits = {f.name: getattr(spec, f.name) for f in dataclasses.fields(spec)}
+        else:
+            limits = {"preset": spec} if isinstance(spec, str) else dict(spec)
+            preset = limits.pop("preset", "metaqnn")
+            if preset not in PRESETS:
+                raise InvalidInput(
+                    f"No search space {preset!r}: the presets are {', '.join(PRESETS)}."
+                )
+            limits = PRESETS[preset] | limits
+        fields = [f.name for f in dataclasses.fields(cls)]
+        for name in limits:
+            if name not in fields:
+                raise InvalidInput(
+                    f"A search space has no limit {name!r}: it has {', '.join(fields)}."
+                )
+        for name, value in known.items():
+            if value is not None and _as_tuple(limits.setdefault(name, value)) != _as_tuple(value):
+                raise InvalidInput(
+                    f"The search space says {name} = {limits[name]}, but the data's is {value}: "
+                    f"leave {name} out of the search space."
+                )
+        for name in ("input_shape", "num_classes"):
+            if name not in limits:
+                raise InvalidInput(
+                    f"The search space lacks {name}: name a dataset, or give {name}."
+                )
+        return cls(**limits)
+
+    @cached_property
+    def actions(self) -> tuple[Layer, ...]:
+        """The layers in action order.
+
+        Convolutions by filters, then receptive field; pooling; FC; the terminators GAP and SM last;
+        within each as the limits list them.
+        """
+        return (
+            *(Conv(d, f) for d in self.conv_filters for f in self.conv_receptive_fields),
+            *(Pool(f, s) for f, s in self.pools),
+            *(FullyConnected(d) for d in self.fc_neurons),
+            GlobalAveragePool(self.num_classes),
+            Softmax(self.num_classes),
+        )
+
+    @property
+    def start(self) -> State:
+        """The state before the first layer."""
+        return State(last=None, depth=0, size=self.input_shape[1], consecutive_fc=0)
+
+    def successor(self, state: State, layer: Layer) -> State:
+        """The state after adding a legal layer."""
+        depth = state.depth + 1
+        match layer:
+            case Conv():
+                return State(layer, depth, state.size, 0)
+            case Pool():
+                return State(layer, depth, pooled_size(state.size, layer), 0)
+            case FullyConnected():
+                return State(layer, depth, 0, state.consecutive_fc + 1)
+        return State(layer, depth, 0, 0)
+
+    def broken_rule(self, state: State, layer: Layer) -> str | None:
+        """The rule of Table 1 that adding the layer would break, None if it is legal."""
+        last, size = state.last, state.size
+        if isinstance(last, Terminator):
+            return f"nothing follows the terminator {last}"
+        if isinstance(layer, Softmax):
+            return None
+        if isinstance(last, FullyConnected) and not isinstance(layer, FullyConnected):
+            return f"only FC or SM may follow {last}"
+        if isinstance(layer, GlobalAveragePool):
+            return None
+        if state.depth == self.max_layers:
+            return f"at most {self.max_layers} layers may come before the terminator"
+        if isinstance(layer, FullyConnected):
+            if isinstance(last, FullyConnected):
+                if state.consecutive_fc == self.max_fc:
+                    return f"at most {self.max_fc} FC layers may follow each other"
+                if layer.neurons > last.neurons:
+                    return f"an FC layer may not have more neurons than the one before, {last}"
+            elif size > self.fc_max_size:
+                return (
+                    f"an FC layer needs a representation size of at most {self.fc_max_size}, "
+                    f"not {size}"
+                )
+            return None
+        if isinstance(layer, Pool) and not isinstance(last, Conv):
+            return "pooling may only follow a convolution"
+        if layer.receptive_field > size:
+            return (
+                f"the receptive field {layer.receptive_field} exceeds the representation size "
+                f"{size}"
+            )
+        return None
+
+    def validate(self, architecture: Architecture) -> None:
+        """Checks that the architecture is one of the space.
+
+        Raises:
+            InvalidInput: If it is not; the message names the layer, the rule and the sizes.
+        """
+        state = self.start
+        for position, layer in enumerate(architecture.layers, start=1):
+            if layer not in self.actions:
+                raise InvalidInput(
+                    f"Layer {position}, {layer}, is not in the search space, which has "
+                    f"{', '.join(map(str, self.actions))}."
+                )
+            rule = self.broken_rule(state, layer)
+            if rule is not None:
+                raise InvalidInput(f"Layer {position}, {layer}, breaks a rule: {rule}.")
+            state = self.successor(state, layer)
+
+    def count(self) -> int:
+        """The exact number of architectures."""
+        return self._completions[self.start]
+
+    def sample(self, rng: np.random.Generator) -> Architecture:
+        """An architecture drawn uniformly from all ``count()``."""
+        index = _random_below(rng, self.count())
+        state = self.start
+        layers: list[Layer] = []
+        while not isinstance(state.last, Terminator):
+            for layer in self.actions:
+                if self.broken_rule(state, layer) is not None:
+                    continue
+                after = self.successor(state, layer)
+                if index < self._completions[after]:
+                    break
+                index -= self._completions[after]
+            layers.append(layer)
+            state = after
+        return Architecture(tuple(layers))
+
+    @cached_property
+    def _completions(self) -> dict[State, int]:
+        """Number of ways to finish the network from each reachable state."""
+        completions: dict[State, int] = {}
+
+        def complete(state: State) -> int:
+            if state not in completions:
+                completions[state] = int(isinstance(state.last, Terminator)) + sum(
+                    complete(self.successor(state, layer))
+                    for layer in self.actions
+                    if self.broken_rule(state, layer) is None
+                )
+            return completions[state]
+
+        complete(self.start)
+        return completions
+
+
+def _random_below(rng: np.random.Generator, bound: int) -> int:
+    """A uniform integer in [0, bound), for bounds beyond 64 bits."""
+    bits = bound.bit_length()
+    while True:
+        number = int.from_bytes(rng.bytes((bits + 7) // 8), "little") & ((1 << bits) - 1)
+        if number < bound:
+            return number
+
+
+def _as_tuple(value: Any) -> Any:
+    """JSON's lists as tuples."""
+    return tuple(map(_as_tuple, value)) if isinstance(value, list | tuple) else value
+
+
+def _all_positive(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return all(map(_all_positive, value))
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0

@@ -1,0 +1,1 @@
+"""Training, data, the store, the search loop and the command line."""

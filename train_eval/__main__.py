@@ -1,0 +1,5 @@
+"""``python -m train_eval`` is the command ``cnnarch``."""
+
+from train_eval.cli import main
+
+main()

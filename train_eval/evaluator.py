@@ -1,0 +1,90 @@
+"""The evaluator that trains."""
+
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gym_cnnarch import Architecture, Evaluation, InvalidInput
+from train_eval.datasets import NAMES, load_dataset
+from train_eval.recipe import Recipe
+from train_eval.store import Store
+from train_eval.training import EpochCallback, TrainingData, train
+
+
+class TrainingEvaluator:
+    """Trains each network with a recipe; one that was trained before comes from the store.
+
+    Args:
+        dataset: See ``datasets.load_dataset``.
+        data_root: Folder of torchvision's files; None for the user's cache.
+        recipe: A preset's name, or a mapping of settings with an optional ``preset``.
+        device: Such as ``cpu`` or ``cuda:1``; None for CUDA where there is one, else the CPU.
+        store: File that keeps the results; ``:memory:`` keeps them while the evaluator lives.
+
+    Attributes:
+        task: Names data, split and recipe: what makes two results comparable.
+        input_shape: (channels, n, n).
+        num_classes: Number of classes.
+
+    Raises:
+        InvalidInput: If the data set, the recipe, the device or the store cannot be used.
+    """
+
+    def __init__(
+        self,
+        dataset: str | None = None,
+        data_root: str | Path | None = None,
+        recipe: str | dict[str, Any] | Recipe = "paper",
+        device: str | None = None,
+        store: str | Path = ":memory:",
+    ) -> None:
+        if dataset is None:
+            raise InvalidInput(f"Training needs a dataset: {NAMES}.")
+        self.recipe = Recipe.from_spec(recipe)
+        data = load_dataset(dataset, data_root, "train", self.recipe.image_size)
+        self.data = TrainingData(data, self.recipe, _find_device(device))
+        self.input_shape = self.data.input_shape
+        self.num_classes = self.data.num_classes
+        self.task = _task_name(dataset, data.fingerprint, self.data.split, self.recipe)
+        self._store = Store(store)
+
+    def evaluate(self, architecture: Architecture, seed: int = 0) -> Evaluation:
+        """The stored result, or trains the network now and stores it."""
+        known = self._store.find(self.task, architecture, seed)
+        if known is not None:
+            return known
+        evaluation = self.train(architecture, seed)
+        self._store.add(self.task, architecture, seed, evaluation)
+        return evaluation
+
+    def train(
+        self, architecture: Architecture, seed: int = 0, on_epoch: EpochCallback | None = None
+    ) -> Evaluation:
+        """Trains the network now, whatever the store knows, and stores nothing."""
+        return train(architecture, self.data, self.recipe, seed, on_epoch)
+
+
+def _find_device(name: str | None) -> torch.device:
+    if name is None:
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:  # AssertionError: no CUDA
+        reason = str(error).partition("\n")[0].rstrip(".")
+        raise InvalidInput(
+            f"No device {name!r} here ({reason}): try cpu, or leave the device out."
+        ) from error
+    return device
+
+
+def _task_name(dataset: str, fingerprint: str, split: str, recipe: Recipe) -> str:
+    defaults = asdict(Recipe())  # left out, so that a setting added later renames no older task
+    changed = {name: value for name, value in asdict(recipe).items() if value != defaults[name]}
+    settings = json.dumps([fingerprint, split, changed], sort_keys=True)
+    digest = hashlib.sha256(settings.encode()).hexdigest()[:16]
+    return f"{dataset.partition(':')[0]}-{digest}"

@@ -1,0 +1,77 @@
+"""Architecture -> torch module."""
+
+import math
+
+from torch import nn
+
+from gym_cnnarch import Architecture, InvalidInput, shapes
+from gym_cnnarch.layers import Conv, FullyConnected, GlobalAveragePool, Layer, Pool
+
+
+def build_network(
+    architecture: Architecture,
+    input_shape: tuple[int, int, int],
+    num_classes: int,
+    dropout: bool = False,
+) -> nn.Sequential:
+    """The network that an architecture describes, with the paper's Xavier initialisation.
+
+    Each layer of the architecture is one module of the sequence, named after its text, so that the
+    output of a child has the size that ``shapes.layer_shapes`` predicts; dropout stands between.
+
+    Args:
+        architecture: The layers.
+        input_shape: (channels, height, width) of an image.
+        num_classes: Number of logits.
+        dropout: Whether dropout follows every two layers, the i-th of n with p = i / (2 n)
+            (paper, section 5).
+
+    Returns:
+        A module from (N, channels, height, width) float to (N, num_classes) logits.
+
+    Raises:
+        InvalidInput: If the architecture does not fit the input or the classes.
+    """
+    outputs = shapes.layer_shapes(architecture.layers, input_shape)
+    if outputs[-1] != (num_classes,):
+        raise InvalidInput(
+            f"{architecture} ends with {architecture.layers[-1]}, but the data has {num_classes} "
+            f"classes: write {num_classes} instead."
+        )
+    network = nn.Sequential()
+    inputs = (tuple(input_shape), *outputs)
+    dropouts = (len(architecture.layers) - 1) // 2 if dropout else 0
+    for number, (layer, shape) in enumerate(
+        zip(architecture.layers, inputs, strict=False), start=1
+    ):
+        network.add_module(f"{number}:{layer}", _module(layer, shape))
+        if number % 2 == 0 and number // 2 <= dropouts:
+            i = number // 2
+            network.add_module(f"{number}:dropout", nn.Dropout(i / (2 * dropouts)))
+    network.apply(_initialise)
+    return network
+
+
+def _module(layer: Layer, shape: tuple[int, ...]) -> nn.Module:
+    match layer:
+        case Conv(filters, receptive_field):
+            return nn.Sequential(
+                nn.Conv2d(shape[0], filters, receptive_field, padding="same"), nn.ReLU()
+            )
+        case Pool(receptive_field, stride):
+            return nn.MaxPool2d(receptive_field, stride)
+        case FullyConnected(neurons):
+            return nn.Sequential(nn.Flatten(), nn.Linear(math.prod(shape), neurons), nn.ReLU())
+        case GlobalAveragePool(classes):
+            return nn.Sequential(
+                nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(shape[0], classes)
+            )
+        case _:
+            return nn.Sequential(nn.Flatten(), nn.Linear(math.prod(shape), layer.classes))
+
+
+def _initialise(module: nn.Module) -> None:
+    if isinstance(module, nn.Conv2d | nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

@@ -1,0 +1,103 @@
+"""How one network is trained for its reward."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gym_cnnarch import InvalidInput
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Training settings; the defaults are the paper's search phase (section 5).
+
+    Attributes:
+        epochs: Passes over the training images.
+        batch_size: Images.
+        learning_rate: Adam's initial learning rate; its betas are 0.9 and 0.999, epsilon 1e-8.
+        decay: Factor on the learning rate every ``decay_every`` epochs.
+        decay_every: Epochs.
+        restart_factor: Factor on the initial learning rate at a restart: training starts anew while
+            the first epoch does not beat chance.
+        max_restarts: Most restarts.
+        dropout: Whether dropout follows every two layers, the i-th of n with p = i / (2 n).
+        validation_size: Training images held out for the reward, the class balance kept: a number
+            of images, or a share of them if below 1.
+        train_size: Most training images, a subset with the class balance kept; None for all.
+        image_size: Side in pixels to which images are cropped to a square and resized; None to
+            leave them as they are.
+        time_limit: Seconds after which the training of a network is given up; None for no limit.
+
+    Raises:
+        InvalidInput: If a setting is out of its range.
+    """
+
+    epochs: int = 20
+    batch_size: int = 128
+    learning_rate: float = 0.001
+    decay: float = 0.2
+    decay_every: int = 5
+    restart_factor: float = 0.4
+    max_restarts: int = 5
+    dropout: bool = True
+    validation_size: float = 5000
+    train_size: int | None = None
+    image_size: int | None = None
+    time_limit: float | None = None
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if not _fits(value, field.type):
+                raise InvalidInput(
+                    f"The recipe's {field.name} must be {_names(field.type)}, but is {value!r}."
+                )
+            least = 0 if field.name in ("max_restarts", "dropout") else None
+            if value is not None and (value < 0 or (value == 0 and least is None)):
+                raise InvalidInput(f"The recipe's {field.name} must be positive, but is {value!r}.")
+
+    @classmethod
+    def from_spec(cls, spec: "str | Mapping[str, Any] | Recipe") -> "Recipe":
+        """Makes a recipe from plain data, such as an environment's keyword argument.
+
+        Args:
+            spec: A preset's name, or a mapping of settings, which may name a ``preset`` to start
+                from (``paper`` if it does not).
+
+        Raises:
+            InvalidInput: If the preset or a setting is unknown, or out of its range.
+        """
+        if isinstance(spec, Recipe):
+            return spec
+        settings = {"preset": spec} if isinstance(spec, str) else dict(spec)
+        preset = settings.pop("preset", "paper")
+        if preset not in PRESETS:
+            raise InvalidInput(f"No recipe {preset!r}: the presets are {', '.join(PRESETS)}.")
+        names = [field.name for field in dataclasses.fields(cls)]
+        for name in settings:
+            if name not in names:
+                raise InvalidInput(f"A recipe has no {name!r}: it has {', '.join(names)}.")
+        return dataclasses.replace(PRESETS[preset], **settings)
+
+
+def _fits(value: Any, types: Any) -> bool:
+    if isinstance(value, bool):
+        return types is bool
+    return isinstance(value, types) or (isinstance(value, int) and isinstance(0.0, types))
+
+
+def _names(types: Any) -> str:
+    return getattr(types, "__name__", None) or str(types).replace(" | ", " or ")
+
+
+PRESETS: dict[str, Recipe] = {
+    "paper": Recipe(),
+    "quick": Recipe(epochs=4, decay_every=2, validation_size=0.2, train_size=10_000),
+    "digits": Recipe(
+        epochs=12, batch_size=32, learning_rate=0.003, decay_every=4, validation_size=360
+    ),
+}
+"""``paper``: the paper's search phase, meant for a GPU. ``quick``: a fifth of the epochs, at most
+10,000 training images, a fifth of the images for validation; for one's own data and for CPUs.
+``digits``: small batches and a larger learning rate for the 1,437 embedded digits."""

@@ -1,0 +1,197 @@
+"""The search loop: ask the agent, evaluate, tell the agent, in order."""
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from agents import Agent, Episode
+from gym_cnnarch import Architecture, Evaluation, Evaluator, InvalidInput
+from gym_cnnarch.env import CNNArchEnv
+from gym_cnnarch.reward import RewardFunction
+from train_eval.store import EpisodeRecord, Store
+
+MAX_REPEATS = 1000
+"""Episodes in a row without a new network after which the space counts as exhausted."""
+
+
+@dataclass(frozen=True)
+class Learned:
+    """An episode that the agent has just learned from."""
+
+    record: EpisodeRecord
+    evaluation: Evaluation
+
+
+@dataclass(frozen=True)
+class _Acted:
+    """An episode whose network may still be in training."""
+
+    number: int
+    epsilon: float | None
+    architecture: Architecture
+    observations: list[np.ndarray]
+    actions: list[int]
+    action_masks: list[np.ndarray]
+    new: bool
+
+
+class Search:
+    """One run of one agent on one search space.
+
+    The agent at episode t has learned from exactly the episodes up to t - lookahead, however long
+    each network takes: the run depends on the settings alone, not on timing. What was evaluated
+    before comes from the store, so that repeating a run from the start is how it is continued.
+
+    Args:
+        env: The environment, which gives the rules; it is stepped without its evaluator.
+        evaluator: Judges the networks, through the executor.
+        reward_function: Evaluation to reward.
+        agent: A new agent.
+        store: Keeps evaluations and episodes; an evaluation is there before the agent learns it.
+        run: Name of the run in the store.
+        budget: Number of unique networks.
+        executor: Where evaluations run.
+        lookahead: See above; 1 is the paper's Algorithm 1.
+        evaluation_seed: Seed of the evaluations.
+    """
+
+    def __init__(
+        self,
+        env: CNNArchEnv,
+        evaluator: Evaluator,
+        reward_function: RewardFunction,
+        agent: Agent,
+        store: Store,
+        run: str,
+        budget: int,
+        executor: Executor,
+        lookahead: int = 1,
+        evaluation_seed: int = 0,
+    ) -> None:
+        self._env = CNNArchEnv(search_space=env.search_space, observe_size=env.observe_size)
+        self._evaluator = evaluator
+        self._reward_function = reward_function
+        self._agent = agent
+        self._store = store
+        self._run = run
+        self._budget = min(budget, env.search_space.count())
+        self._executor = executor
+        self._lookahead = lookahead
+        self._evaluation_seed = evaluation_seed
+        self._recorded = store.episodes(run)
+        self._unsaved: list[EpisodeRecord] = []
+        self._evaluations: dict[str, Evaluation | Future[Evaluation]] = {}
+        self.exhausted = False
+
+    def __iter__(self) -> Iterator[Learned]:
+        """Runs the search and yields each episode when the agent has learned from it."""
+        pending: deque[_Acted] = deque()
+        repeats = 0
+        try:
+            for number in count():
+                while pending and pending[0].number <= number - self._lookahead:
+                    yield self._learn(pending.popleft())
+                if len(self._evaluations) == self._budget:
+                    break
+                if repeats == MAX_REPEATS:
+                    self.exhausted = True
+                    break
+                acted = self._act(number)
+                repeats = 0 if acted.new else repeats + 1
+                pending.append(acted)
+            while pending:
+                yield self._learn(pending.popleft())
+        finally:
+            self._store.add_episodes(self._run, self._unsaved)
+
+    def _act(self, number: int) -> _Acted:
+        """Lets the agent build a network and asks for its evaluation if it is new."""
+        epsilon = getattr(self._agent, "epsilon", None)
+        observation, info = self._env.reset()
+        observations, actions, masks = [observation], [], []
+        terminated = False
+        while not terminated:
+            mask = info["action_mask"].astype(bool)
+            action = self._agent.act(observation, mask)
+            observation, _, terminated, _, info = self._env.step(action)
+            observations.append(observation)
+            actions.append(action)
+            masks.append(mask)
+        if "architecture" not in info:
+            raise InvalidInput(
+                f"The agent chose the illegal action {actions[-1]} in episode {number}: "
+                f"an agent's actions must be legal by the mask."
+            )
+        text = info["architecture"]
+        self._check_against_record(number, "actions", tuple(actions))
+        architecture = Architecture.parse(text)
+        new = text not in self._evaluations
+        if new:
+            self._evaluations[text] = self._request(architecture)
+        return _Acted(number, epsilon, architecture, observations, actions, masks, new)
+
+    def _request(self, architecture: Architecture) -> Evaluation | Future[Evaluation]:
+        """The stored evaluation, or the promise of one."""
+        seed = self._evaluation_seed
+        known = self._store.find(self._evaluator.task, architecture, seed)
+        return known or self._executor.submit(self._evaluator.evaluate, architecture, seed)
+
+    def _learn(self, acted: _Acted) -> Learned:
+        """Waits for the evaluation, records it with the episode, then tells the agent."""
+        text = str(acted.architecture)
+        evaluation = self._evaluations[text]
+        if isinstance(evaluation, Future):
+            learned = self._save(acted, evaluation.result())
+            self._evaluations[text] = learned.evaluation
+        else:
+            learned = Learned(self._record(acted, evaluation), evaluation)
+            self._unsaved.append(learned.record)  # nothing was paid: saved with the next evaluation
+        self._agent.learn(
+            Episode(
+                np.array(acted.observations),
+                np.array(acted.actions),
+                np.array(acted.action_masks),
+                learned.record.reward,
+            )
+        )
+        return learned
+
+    def _save(self, acted: _Acted, evaluation: Evaluation) -> Learned:
+        """Commits a new evaluation and the episodes up to it; an earlier evaluation wins."""
+        with self._store.transaction():
+            stored = self._store.add(
+                self._evaluator.task, acted.architecture, self._evaluation_seed, evaluation
+            )
+            record = self._record(acted, stored)
+            self._store.add_episodes(self._run, [*self._unsaved, record])
+        self._unsaved.clear()
+        return Learned(record, stored)
+
+    def _record(self, acted: _Acted, evaluation: Evaluation) -> EpisodeRecord:
+        reward = self._reward_function(evaluation)
+        self._check_against_record(acted.number, "reward", reward)
+        return EpisodeRecord(
+            acted.number,
+            tuple(acted.actions),
+            acted.epsilon,
+            str(acted.architecture),
+            reward,
+            acted.new,
+        )
+
+    def _check_against_record(self, number: int, name: str, value: Any) -> None:
+        """Repeating the run must retrace what is recorded of it."""
+        if number >= len(self._recorded):
+            return
+        recorded = getattr(self._recorded[number], name)
+        if recorded != value:
+            raise InvalidInput(
+                f"This run left its recorded path: in episode {number} the {name} was {recorded}, "
+                f"but is now {value}; the code, NumPy or the machine has changed since: "
+                f"continue with what it was begun with, or start another run."
+            )

@@ -1,0 +1,213 @@
+"""Durable results: one SQLite file, which is the only checkpoint of a search."""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from gym_cnnarch import Architecture, Evaluation, InvalidInput, __version__
+
+FORMAT = 1
+"""Version of the tables below, kept in the file's user_version."""
+
+_APPLICATION_ID = 0x434E4E41  # "CNNA"
+_BUSY_SECONDS = 60.0  # how long to wait for another process's transaction
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS evaluations (
+    task TEXT NOT NULL, architecture TEXT NOT NULL, seed INTEGER NOT NULL,
+    status TEXT NOT NULL, accuracy REAL NOT NULL, curve TEXT NOT NULL,
+    parameters INTEGER NOT NULL, macs INTEGER NOT NULL, train_seconds REAL, learning_rate REAL,
+    message TEXT NOT NULL, finished_at TEXT NOT NULL,
+    PRIMARY KEY (task, architecture, seed)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS runs (
+    run TEXT NOT NULL PRIMARY KEY, settings TEXT NOT NULL,
+    version TEXT NOT NULL, started_at TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS episodes (
+    run TEXT NOT NULL REFERENCES runs, number INTEGER NOT NULL, actions TEXT NOT NULL,
+    epsilon REAL, architecture TEXT NOT NULL, reward REAL NOT NULL, new INTEGER NOT NULL,
+    PRIMARY KEY (run, number)
+) WITHOUT ROWID;
+"""
+
+
+class StoreError(Exception):
+    """The store cannot be read or written; what it acknowledged before is safe."""
+
+
+@dataclass(frozen=True)
+class EpisodeRecord:
+    """What a search did in one episode.
+
+    Attributes:
+        number: 0, 1, 2, ... in the order in which the agent acted.
+        actions: The agent's actions.
+        epsilon: The agent's share of random actions then; None for agents without.
+        architecture: Canonical text.
+        reward: The reward.
+        new: Whether the run met this architecture for the first time.
+    """
+
+    number: int
+    actions: tuple[int, ...]
+    epsilon: float | None
+    architecture: str
+    reward: float
+    new: bool
+
+
+class Store:
+    """Evaluations, runs and episodes.
+
+    Uses a rollback journal with full synchronisation: a call that returned has reached the disk.
+    WAL mode is avoided, since it fails on network file systems and SQLite before 3.51.3 can corrupt
+    a WAL file that two connections share.
+
+    Args:
+        path: The file, made if there is none; ``:memory:`` for no file.
+
+    Raises:
+        InvalidInput: If the file is no store, or was written by a newer version.
+        StoreError: If it cannot be opened or made.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = path
+        try:
+            if str(path) != ":memory:":
+                Path(path).parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._prepare()
+        except (sqlite3.Error, OSError) as error:
+            if isinstance(error, sqlite3.DatabaseError) and "not a database" in str(error):
+                raise InvalidInput(
+                    f"{path} is not a store of gym-cnnarch: name another file."
+                ) from error
+            raise StoreError(f"Cannot open the store {path}: {error}.") from error
+
+    def _prepare(self) -> None:
+        """Makes the tables of a new file; refuses another program's and a newer version's."""
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        (application,) = self._db.execute("PRAGMA application_id").fetchone()
+        (tables,) = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if tables and application != _APPLICATION_ID:
+            raise InvalidInput(f"{self.path} is another program's database: name another file.")
+        if version > FORMAT:
+            raise InvalidInput(
+                f"{self.path} has format {version}, written by a newer version of gym-cnnarch; "
+                f"version {__version__} reads up to format {FORMAT}: upgrade gym-cnnarch."
+            )
+        if version < FORMAT:
+            self._db.executescript(
+                f"BEGIN IMMEDIATE; {_TABLES} PRAGMA application_id = {_APPLICATION_ID}; "
+                f"PRAGMA user_version = {FORMAT}; COMMIT;"
+            )
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Writes all of a block or nothing.
+
+        Raises:
+            StoreError: If the disk is full, or the file cannot be written for another reason.
+        """
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            yield
+            self._db.execute("COMMIT")
+        except BaseException as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            if isinstance(error, sqlite3.Error):
+                raise StoreError(
+                    f"Cannot write the store {self.path}: {error}; what was recorded before is "
+                    f"safe: mend this, then run the same command again."
+                ) from error
+            raise
+
+    def find(self, task: str, architecture: Architecture, seed: int) -> Evaluation | None:
+        """The stored evaluation, None if there is none."""
+        row = self._read(
+            "SELECT accuracy, status, parameters, macs, curve, train_seconds, learning_rate,"
+            " message FROM evaluations WHERE task = ? AND architecture = ? AND seed = ?",
+            (task, str(architecture), seed),
+        )
+        if not row:
+            return None
+        accuracy, status, parameters, macs, curve, seconds, learning_rate, message = row[0]
+        return Evaluation(
+            accuracy, status, parameters, macs, tuple(json.loads(curve)), seconds, learning_rate,
+            message, cached=True,
+        )  # fmt: skip
+
+    def add(
+        self, task: str, architecture: Architecture, seed: int, evaluation: Evaluation
+    ) -> Evaluation:
+        """Records an evaluation, unless there is one: the first write wins and is returned."""
+        row = (
+            task, str(architecture), seed, evaluation.status, evaluation.accuracy,
+            json.dumps(evaluation.curve), evaluation.parameters, evaluation.macs,
+            evaluation.train_seconds, evaluation.learning_rate, evaluation.message, _now(),
+        )  # fmt: skip
+        if self._write("INSERT OR IGNORE INTO evaluations VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", [row]):
+            return evaluation
+        earlier = self.find(task, architecture, seed)
+        assert earlier is not None, "a row that is not inserted exists"
+        return earlier
+
+    def add_run(self, run: str, settings: dict[str, Any]) -> None:
+        """Records a run, unless it is known."""
+        row = (run, json.dumps(settings), __version__, _now())
+        self._write("INSERT OR IGNORE INTO runs VALUES (?,?,?,?)", [row])
+
+    def run_settings(self, run: str) -> dict[str, Any] | None:
+        """The settings of a run, None if it is unknown."""
+        row = self._read("SELECT settings FROM runs WHERE run = ?", (run,))
+        return json.loads(row[0][0]) if row else None
+
+    def add_episodes(self, run: str, episodes: Sequence[EpisodeRecord]) -> None:
+        """Records episodes, unless they are known."""
+        rows = [
+            (run, e.number, json.dumps(e.actions), e.epsilon, e.architecture, e.reward, e.new)
+            for e in episodes
+        ]
+        self._write("INSERT OR IGNORE INTO episodes VALUES (?,?,?,?,?,?,?)", rows)
+
+    def episodes(self, run: str) -> list[EpisodeRecord]:
+        """All recorded episodes of a run, in order."""
+        rows = self._read(
+            "SELECT number, actions, epsilon, architecture, reward, new FROM episodes"
+            " WHERE run = ? ORDER BY number",
+            (run,),
+        )
+        return [
+            EpisodeRecord(number, tuple(json.loads(actions)), epsilon, text, reward, bool(new))
+            for number, actions, epsilon, text, reward, new in rows
+        ]
+
+    def _read(self, query: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        try:
+            return self._db.execute(query, parameters).fetchall()
+        except sqlite3.Error as error:
+            raise StoreError(f"Cannot read the store {self.path}: {error}.") from error
+
+    def _write(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> int:
+        """Number of rows written, within the current transaction or else in one of its own."""
+        if not self._db.in_transaction:
+            with self.transaction():
+                return self._write(statement, rows)
+        return self._db.executemany(statement, rows).rowcount
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,242 @@
+"""One network, one recipe -> one evaluation."""
+
+import hashlib
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from gym_cnnarch import Architecture, Evaluation, shapes
+from gym_cnnarch.evaluation import Status
+from train_eval.datasets import ImageData, stratified_split
+from train_eval.network import build_network
+from train_eval.recipe import Recipe
+
+EpochCallback = Callable[[int, float], None]
+"""Told the number of finished epochs and the validation accuracy after the last."""
+
+
+class TimeLimitExceeded(Exception):
+    """The recipe's time limit has passed."""
+
+
+class Images:
+    """A part of a data set as batches on a device.
+
+    On the CPU batches are read from the memory-mapped arrays; a GPU holds the whole part.
+    """
+
+    def __init__(self, data: ImageData, indices: NDArray[np.int64], device: torch.device) -> None:
+        self._images, self._indices, self._device = data.images, indices, device
+        self.labels = torch.from_numpy(data.labels[indices]).to(device)
+        self._resident = None
+        if device.type != "cpu":
+            self._resident = torch.from_numpy(data.images[indices]).to(device)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batch(self, positions: Tensor) -> Tensor:
+        """(B, channels, n, n) float, raw pixel values."""
+        if self._resident is not None:
+            return self._resident[positions.to(self._device)].float()
+        return torch.from_numpy(self._images[self._indices[positions.numpy()]]).float()
+
+    def channel_statistics(self) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of each channel, (1, channels, 1, 1)."""
+        pixels = self._images[self._indices]
+        mean = pixels.mean(axis=(0, 2, 3), keepdims=True)
+        std = np.maximum(pixels.std(axis=(0, 2, 3), keepdims=True), 1e-6)
+        as_tensor = lambda array: torch.tensor(array, dtype=torch.float32, device=self._device)
+        return as_tensor(mean), as_tensor(std)
+
+
+class TrainingData:
+    """What a recipe makes of a data set: training and validation images, and their normalisation.
+
+    Attributes:
+        train, validation: The images.
+        chance: Accuracy of always answering the commonest class of the validation images; 1 / K for
+            K balanced classes.
+        split: Hash of which images train and which validate.
+    """
+
+    def __init__(self, data: ImageData, recipe: Recipe, device: torch.device) -> None:
+        train, validation = stratified_split(data.labels, recipe.validation_size, "validation")
+        if recipe.train_size is not None and recipe.train_size < len(train):
+            _, chosen = stratified_split(data.labels[train], recipe.train_size, "training")
+            train = train[chosen]
+        self.input_shape: tuple[int, int, int] = data.images.shape[1:]
+        self.num_classes = len(data.class_names)
+        self.device = device
+        self.train = Images(data, train, device)
+        self.validation = Images(data, validation, device)
+        self.chance = np.bincount(data.labels[validation]).max() / len(validation)
+        self.split = hashlib.sha256(train.tobytes() + validation.tobytes()).hexdigest()
+        self._mean, self._std = self.train.channel_statistics()
+
+    def inputs(self, images: Images, positions: Tensor) -> Tensor:
+        """(B, channels, n, n) float, normalised by the training images' channel statistics."""
+        batch = (images.batch(positions) - self._mean) / self._std
+        return batch.contiguous(memory_format=torch.channels_last)
+
+
+def train(
+    architecture: Architecture,
+    data: TrainingData,
+    recipe: Recipe,
+    seed: int = 0,
+    on_epoch: EpochCallback | None = None,
+) -> Evaluation:
+    """Trains one network (paper, section 5, with the recipe's settings) and says how well it does.
+
+    Running out of memory or time, a loss that is not finite, and errors of the device are results,
+    not exceptions. The process's random state and thread count are left as they were.
+    """
+    attempt = _Attempt(data, recipe, on_epoch)
+    started = time.perf_counter()
+    status: Status = "ok"
+    message = ""
+    try:
+        with _seeded(f"{seed}:{architecture}", data.device), _one_thread():
+            status, message = attempt.run(architecture)
+    except TimeLimitExceeded:
+        status, message = "timeout", f"not finished after {recipe.time_limit:g} seconds"
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        status, message = "out_of_memory", str(error) or "out of memory"
+    except RuntimeError as error:  # torch's CPU allocator has no exception class of its own
+        status = "out_of_memory" if "allocate memory" in str(error) else "error"
+        message = str(error)
+    return Evaluation(
+        accuracy=max(attempt.curve, default=0.0),
+        status=status,
+        parameters=shapes.count_parameters(architecture, data.input_shape),
+        macs=shapes.count_macs(architecture, data.input_shape),
+        curve=tuple(attempt.curve),
+        train_seconds=time.perf_counter() - started,
+        learning_rate=attempt.learning_rate,
+        message=message.partition("\n")[0],
+    )
+
+
+class _Attempt:
+    """The training of one network, with what is known of it so far."""
+
+    def __init__(self, data: TrainingData, recipe: Recipe, on_epoch: EpochCallback | None) -> None:
+        self.data = data
+        self.recipe = recipe
+        self.on_epoch = on_epoch
+        self.curve: list[float] = []
+        self.learning_rate: float | None = None
+        limit = math.inf if recipe.time_limit is None else recipe.time_limit
+        self._deadline = time.perf_counter() + limit
+
+    def run(self, architecture: Architecture) -> tuple[Status, str]:
+        """Restarts with smaller learning rates until the first epoch beats chance."""
+        for restart in range(self.recipe.max_restarts + 1):
+            self.learning_rate = self.recipe.learning_rate * self.recipe.restart_factor**restart
+            self.curve = []
+            network = build_network(
+                architecture, self.data.input_shape, self.data.num_classes, self.recipe.dropout
+            )
+            network = network.to(self.data.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            for finite in self._epochs(network, self.learning_rate):
+                first = len(self.curve) == 1
+                if not finite and not first:
+                    return "diverged", f"the loss was not finite in epoch {len(self.curve)}"
+                if first and not (finite and self.curve[0] > self.data.chance):
+                    break
+            else:
+                return "ok", ""
+        return "diverged", (
+            f"the first epoch did not beat chance ({self.data.chance:.3f}) at "
+            f"{self.recipe.max_restarts + 1} learning rates down to {self.learning_rate:.2g}"
+        )
+
+    def _epochs(self, network: nn.Module, learning_rate: float) -> Iterator[bool]:
+        """Trains epoch by epoch, extends the curve, and yields whether the loss was finite."""
+        device, recipe = self.data.device, self.recipe
+        optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate, fused=True)
+        precision = _Precision(device)
+        for epoch in range(recipe.epochs):
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate * recipe.decay ** (epoch // recipe.decay_every)
+            network.train()
+            total = torch.zeros((), device=device)
+            for positions in torch.randperm(len(self.data.train)).split(recipe.batch_size):
+                self._check_time()
+                with precision.autocast():
+                    logits = network(self.data.inputs(self.data.train, positions))
+                labels = self.data.train.labels[positions.to(device)]
+                loss = nn.functional.cross_entropy(logits.float(), labels)
+                optimizer.zero_grad()
+                precision.step(loss, optimizer)
+                total += loss.detach()
+            self.curve.append(self._accuracy(network, precision))
+            if self.on_epoch is not None:
+                self.on_epoch(len(self.curve), self.curve[-1])
+            yield bool(total.isfinite())
+
+    @torch.no_grad()
+    def _accuracy(self, network: nn.Module, precision: "_Precision") -> float:
+        """Validation accuracy, in [0, 1]."""
+        network.eval()
+        images = self.data.validation
+        correct = torch.zeros((), dtype=torch.int64, device=self.data.device)
+        for positions in torch.arange(len(images)).split(self.recipe.batch_size):
+            self._check_time()
+            with precision.autocast():
+                logits = network(self.data.inputs(images, positions))
+            correct += (logits.argmax(1) == images.labels[positions.to(self.data.device)]).sum()
+        return int(correct) / len(images)
+
+    def _check_time(self) -> None:
+        if time.perf_counter() > self._deadline:
+            raise TimeLimitExceeded
+
+
+class _Precision:
+    """fp32 on the CPU; on CUDA autocast to bf16, else to fp16 with loss scaling."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device_type = device.type
+        self._enabled = device.type == "cuda"
+        bf16 = self._enabled and torch.cuda.is_bf16_supported()
+        self._dtype = torch.bfloat16 if bf16 or not self._enabled else torch.float16
+        self._scaler = torch.amp.GradScaler(device.type, enabled=self._enabled and not bf16)
+
+    def autocast(self) -> torch.autocast:
+        return torch.autocast(self._device_type, self._dtype, enabled=self._enabled)
+
+    def step(self, loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
+        self._scaler.scale(loss).backward()
+        self._scaler.step(optimizer)
+        self._scaler.update()
+
+
+@contextmanager
+def _seeded(text: str, device: torch.device) -> Iterator[None]:
+    """Seeds torch from a text, and restores its random state in the end."""
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices):
+        torch.manual_seed(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") >> 1)
+        yield
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """One thread, so that a result does not depend on how many cores the machine has.
+
+    Cores are used by training several networks at once.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -95,7 +95,7 @@ PRESETS: dict[str, Recipe] = {
     "paper": Recipe(),
     "quick": Recipe(epochs=4, decay_every=2, validation_size=0.2, train_size=10_000),
     "digits": Recipe(
-        epochs=12, batch_size=32, learning_rate=0.003, decay_every=4, validation_size=360
+        epochs=12, batch_size=32, learning_rate=0.003, decay_every=6, validation_size=360
     ),
 }
 """``paper``: the paper's search phase, meant for a GPU. ``quick``: a fifth of the epochs, at most

@@ -1,0 +1,75 @@
+"""Measures everything of a search but the training.
+
+The paper's full schedule for CIFAR-10 (2,700 unique networks, at most 18 layers, K = 100 replays a
+network) with an evaluator that answers at once, the store on disk. Prints the seconds of each run
+and their median, on one core:
+
+    python benchmarks/search_overhead.py --runs 3
+"""
+
+import argparse
+import hashlib
+import platform
+import sqlite3
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from gym_cnnarch import Architecture, Evaluation
+from train_eval.executors import InlineExecutor
+from train_eval.runs import describe, make_agent, make_env, metaqnn_settings, open_run
+from train_eval.search import Search
+
+
+class InstantEvaluator:
+    """Rewards made of the text's hash: nothing is trained."""
+
+    task = "instant"
+
+    def evaluate(self, architecture: Architecture, seed: int = 0) -> Evaluation:
+        digest = hashlib.sha256(f"{seed}:{architecture}".encode()).digest()
+        return Evaluation(digest[0] / 255, "ok", parameters=0, macs=0, train_seconds=0.0)
+
+
+def run_search(folder: Path, seed: int) -> tuple[float, int]:
+    """Seconds and episodes of one search."""
+    env_id = "CNNArch-CIFAR10-v0"
+    agent_settings, budget = metaqnn_settings(None)
+    started = time.perf_counter()
+    env = make_env(env_id, evaluator=None)
+    agent = make_agent(agent_settings, len(env.search_space.actions), seed)
+    evaluator = InstantEvaluator()
+    settings = describe(
+        env_id, env, evaluator, agent_settings, seed=seed, budget=budget, lookahead=1
+    )
+    store, run = open_run(folder, settings)
+    search = Search(
+        env, evaluator, env.reward_function, agent, store, run, budget, InlineExecutor()
+    )
+    episodes = sum(1 for _ in search)
+    return time.perf_counter() - started, episodes
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=3, help="searches to time (default: 3)")
+    parser.add_argument("--folder", type=Path, help="where the stores lie (default: temporary)")
+    arguments = parser.parse_args()
+    print(
+        f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, "
+        f"NumPy {np.__version__}, SQLite {sqlite3.sqlite_version}"
+    )
+    times = []
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+        for seed in range(arguments.runs):
+            seconds, episodes = run_search(Path(folder) / str(seed), seed)
+            times.append(seconds)
+            print(f"seed {seed}: {seconds:.2f} s, {episodes} episodes, 2,700 unique networks")
+    print(f"median {statistics.median(times):.2f} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,23 @@
+"""What all tests share."""
+
+from pathlib import Path
+
+import pytest
+
+SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def private_cache(tmp_path_factory):
+    """Decoded data sets go to a temporary folder, not to the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture
+def shared_data() -> Path:
+    """Real data beside the project, where there is some."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip("the folder of real data is not here")
+    return SHARED_DATA

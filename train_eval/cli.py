@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import gymnasium as gym
 import tyro
 from rich.console import Console
 from rich.markup import escape
@@ -18,7 +17,15 @@ from gym_cnnarch.mdp import compile_mdp
 from gym_cnnarch.registration import DATASET_INPUTS
 from train_eval.executors import InlineExecutor
 from train_eval.progress import SearchProgress
-from train_eval.runs import describe, find_run, make_agent, make_env, metaqnn_settings, open_run
+from train_eval.runs import (
+    describe,
+    find_run,
+    find_spec,
+    make_agent,
+    make_env,
+    metaqnn_settings,
+    open_run,
+)
 from train_eval.search import MAX_REPEATS, Search
 from train_eval.store import StoreError
 from train_eval.summary import summarise, tables
@@ -50,10 +57,7 @@ class EnvOptions:
 
     def kwargs(self) -> dict[str, Any]:
         """The environment's keyword arguments that the options change."""
-        try:
-            registered = gym.spec(self.env).kwargs
-        except gym.error.Error as error:
-            raise InvalidInput(f"No environment {self.env!r}: {error}") from error
+        registered = find_spec(self.env).kwargs
         changed: dict[str, Any] = {}
         if self.dataset is not None:
             changed["dataset"] = self.dataset
@@ -192,7 +196,7 @@ class SpaceCommand(EnvOptions):
     def run(self) -> None:
         """Prints the space; reads no data where the images are known."""
         kwargs = self.kwargs()
-        dataset = kwargs.get("dataset", gym.spec(self.env).kwargs.get("dataset"))
+        dataset = kwargs.get("dataset", find_spec(self.env).kwargs.get("dataset"))
         if dataset is None or dataset in DATASET_INPUTS:
             kwargs["evaluator"] = None
         space = make_env(self.env, **kwargs).search_space

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
+from gymnasium.envs.registration import EnvSpec, load_env_creator
 
 from agents import PAPER_SCHEDULE, Agent, EpsilonSchedule, MetaQNN, RandomWalk
 from gym_cnnarch import Evaluator, InvalidInput
@@ -220,18 +221,31 @@ def describe(
     )
 
 
+def find_spec(env_id: str) -> EnvSpec:
+    """The registered specification of an environment that designs networks.
+
+    Raises:
+        InvalidInput: If there is no such id, or it is another kind of environment.
+    """
+    try:
+        spec = gym.spec(env_id)
+    except gym.error.Error as error:
+        raise InvalidInput(f"No environment {env_id!r}: {error}") from error
+    creator = spec.entry_point
+    creator = load_env_creator(creator) if isinstance(creator, str) else creator
+    if not (isinstance(creator, type) and issubclass(creator, CNNArchEnv)):
+        raise InvalidInput(
+            f"{env_id} does not design networks: expected one like CNNArch-Digits-v0."
+        )
+    return spec
+
+
 def make_env(env_id: str, **kwargs: Any) -> CNNArchEnv:
     """The unwrapped environment of an id.
 
     Raises:
-        InvalidInput: If there is no such id, or it is not one of this package.
+        InvalidInput: If there is no such environment, or an argument cannot be used.
     """
-    try:
-        env = gym.make(env_id, **kwargs).unwrapped
-    except gym.error.Error as error:
-        raise InvalidInput(f"No environment {env_id!r}: {error}") from error
-    if not isinstance(env, CNNArchEnv):
-        raise InvalidInput(
-            f"{env_id} does not design networks: expected an id like CNNArch-Digits-v0."
-        )
+    env = gym.make(find_spec(env_id), **kwargs).unwrapped
+    assert isinstance(env, CNNArchEnv), "find_spec sees to that"
     return env

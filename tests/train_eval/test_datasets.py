@@ -93,7 +93,7 @@ def test_unusable_npz_files_are_refused(tmp_path, arrays, message):
 
 def test_a_file_that_is_no_npz_is_refused(tmp_path):
     (tmp_path / "data.npz").write_text("no archive")
-    with pytest.raises(InvalidInput, match="not a readable .npz file"):
+    with pytest.raises(InvalidInput, match=r"not a readable .npz file"):
         load_dataset(f"npz:{tmp_path / 'data.npz'}")
 
 
@@ -151,7 +151,7 @@ def test_a_download_that_fails_names_data_root(tmp_path, monkeypatch):
         raise OSError("no route to host")
 
     monkeypatch.setattr("urllib.request.urlopen", no_network)
-    with pytest.raises(InvalidInput, match="CIFAR10.*no route to host.*set data_root"):
+    with pytest.raises(InvalidInput, match=r"CIFAR10.*no route to host.*set data_root"):
         load_dataset("cifar10", data_root=tmp_path)
 
 
@@ -163,7 +163,7 @@ def test_splits_keep_the_class_balance_and_are_disjoint():
 
 
 def test_a_split_that_is_impossible_names_the_sizes():
-    with pytest.raises(InvalidInput, match="hold out 5000 of 100 images of 3 classes"):
+    with pytest.raises(InvalidInput, match=r"hold out 5000 of 100 images of 3 classes"):
         stratified_split(np.arange(100) % 3, 5000, "validation")
 
 

@@ -47,8 +47,9 @@ def run_search(folder: Path, seed: int) -> tuple[float, int]:
     )
     store, run = open_run(folder, settings)
     search = Search(
-        env, evaluator, env.reward_function, agent, store, run, budget, InlineExecutor()
-    )
+        env, evaluator.task, evaluator.evaluate, env.reward_function, agent, store, run, budget,
+        InlineExecutor(),
+    )  # fmt: skip
     episodes = sum(1 for _ in search)
     return time.perf_counter() - started, episodes
 

@@ -127,7 +127,9 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
         _check_choice("observe_size", observe_size, get_args(ObserveSize))
         _check_choice("render_mode", render_mode, (None, *self.metadata["render_modes"]))
         self.render_mode = render_mode
-        self.evaluator = _make_evaluator(evaluator, dataset=dataset, **evaluator_settings)
+        self.evaluator_name = evaluator if isinstance(evaluator, str) else None
+        self.evaluator_settings = {"dataset": dataset, **evaluator_settings}
+        self.evaluator = _make_evaluator(evaluator, self.evaluator_settings)
         self.search_space = _make_search_space(search_space, self.evaluator, dataset)
         self.reward_function = make_reward(reward, failure_reward)
         self.evaluation_seed = seed
@@ -236,7 +238,9 @@ def evaluation_info(architecture: Architecture, evaluation: Evaluation) -> dict[
     return info
 
 
-def _make_evaluator(evaluator: str | Evaluator | None, **settings: Any) -> Evaluator | None:
+def _make_evaluator(
+    evaluator: str | Evaluator | None, settings: dict[str, Any]
+) -> Evaluator | None:
     if not isinstance(evaluator, str):
         return evaluator
     make = load(evaluator)

@@ -72,6 +72,11 @@ def default_alpha(budget: int) -> float:
     return max(0.01, min(0.1, PAPER_SCHEDULE.total * 0.01 / budget))
 
 
+def default_lookahead(workers: int) -> int:
+    """The lookahead for a number of workers, chosen by benchmarks/simulate_lookahead.py."""
+    return 1 if workers == 1 else 4 * workers
+
+
 def metaqnn_settings(
     budget: int | None,
     alpha: float | None = None,
@@ -164,6 +169,12 @@ def find_run(run_dir: Path) -> tuple[Store, str, dict[str, Any]]:
     return Store(path), card["run"], card["settings"]
 
 
+def recorded_settings(run_dir: Path) -> dict[str, Any] | None:
+    """The settings of the run in a folder, None if there is none yet."""
+    card = _read_card(run_dir)
+    return None if card is None else card["settings"]
+
+
 def _read_card(run_dir: Path) -> dict[str, Any] | None:
     path = run_dir / CARD
     if not path.is_file():
@@ -231,8 +242,9 @@ def find_spec(env_id: str) -> EnvSpec:
         spec = gym.spec(env_id)
     except gym.error.Error as error:
         raise InvalidInput(f"No environment {env_id!r}: {error}") from error
-    creator = spec.entry_point
-    creator = load_env_creator(creator) if isinstance(creator, str) else creator
+    creator: Any = spec.entry_point
+    if isinstance(creator, str):
+        creator = load_env_creator(creator)
     if not (isinstance(creator, type) and issubclass(creator, CNNArchEnv)):
         raise InvalidInput(
             f"{env_id} does not design networks: expected one like CNNArch-Digits-v0."

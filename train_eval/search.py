@@ -1,8 +1,10 @@
 """The search loop: ask the agent, evaluate, tell the agent, in order."""
 
+import time
 from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Executor, Future
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -10,10 +12,13 @@ from typing import Any
 import numpy as np
 
 from agents import Agent, Episode
-from gym_cnnarch import Architecture, Evaluation, Evaluator, InvalidInput
+from gym_cnnarch import Architecture, Evaluation, InvalidInput
 from gym_cnnarch.env import CNNArchEnv
+from gym_cnnarch.evaluation import Status
 from gym_cnnarch.reward import RewardFunction
+from gym_cnnarch.shapes import count_macs, count_parameters
 from train_eval.store import EpisodeRecord, Store
+from train_eval.workers import WorkerDied, WorkerHung
 
 MAX_REPEATS = 1000
 """Episodes in a row without a new network after which the space counts as exhausted."""
@@ -49,7 +54,8 @@ class Search:
 
     Args:
         env: The environment, which gives the rules; it is stepped without its evaluator.
-        evaluator: Judges the networks, through the executor.
+        task: The evaluator's task, under which evaluations are stored.
+        evaluate: Called with an architecture and a seed, through the executor.
         reward_function: Evaluation to reward.
         agent: A new agent.
         store: Keeps evaluations and episodes; an evaluation is there before the agent learns it.
@@ -58,12 +64,17 @@ class Search:
         executor: Where evaluations run.
         lookahead: See above; 1 is the paper's Algorithm 1.
         evaluation_seed: Seed of the evaluations.
+
+    Attributes:
+        exhausted: Whether the search ended for want of new networks.
+        waited_seconds: Time in which the search had nothing to do but to wait for evaluations.
     """
 
     def __init__(
         self,
         env: CNNArchEnv,
-        evaluator: Evaluator,
+        task: str,
+        evaluate: Callable[[Architecture, int], Evaluation],
         reward_function: RewardFunction,
         agent: Agent,
         store: Store,
@@ -74,7 +85,8 @@ class Search:
         evaluation_seed: int = 0,
     ) -> None:
         self._env = CNNArchEnv(search_space=env.search_space, observe_size=env.observe_size)
-        self._evaluator = evaluator
+        self._task = task
+        self._evaluate = evaluate
         self._reward_function = reward_function
         self._agent = agent
         self._store = store
@@ -86,7 +98,9 @@ class Search:
         self._recorded = store.episodes(run)
         self._unsaved: list[EpisodeRecord] = []
         self._evaluations: dict[str, Evaluation | Future[Evaluation]] = {}
+        self._in_flight: dict[Future[Evaluation], Architecture] = {}
         self.exhausted = False
+        self.waited_seconds = 0.0
 
     def __iter__(self) -> Iterator[Learned]:
         """Runs the search and yields each episode when the agent has learned from it."""
@@ -107,7 +121,7 @@ class Search:
             while pending:
                 yield self._learn(pending.popleft())
         finally:
-            self._store.add_episodes(self._run, self._unsaved)
+            self._save_all()
 
     def _act(self, number: int) -> _Acted:
         """Lets the agent build a network and asks for its evaluation if it is new."""
@@ -138,39 +152,98 @@ class Search:
     def _request(self, architecture: Architecture) -> Evaluation | Future[Evaluation]:
         """The stored evaluation, or the promise of one."""
         seed = self._evaluation_seed
-        known = self._store.find(self._evaluator.task, architecture, seed)
-        return known or self._executor.submit(self._evaluator.evaluate, architecture, seed)
+        known = self._store.find(self._task, architecture, seed)
+        if known is not None:
+            return known
+        with self._not_own_time():
+            promise = self._executor.submit(self._evaluate, architecture, seed)
+        self._in_flight[promise] = architecture
+        return promise
 
     def _learn(self, acted: _Acted) -> Learned:
         """Waits for the evaluation, records it with the episode, then tells the agent."""
         text = str(acted.architecture)
-        evaluation = self._evaluations[text]
-        if isinstance(evaluation, Future):
-            learned = self._save(acted, evaluation.result())
-            self._evaluations[text] = learned.evaluation
+        promise = self._evaluations[text]
+        if isinstance(promise, Future):
+            self._save_others_until(promise)
+            evaluation = self._result(promise)
+            with self._store.transaction():  # an evaluation that another run wrote first wins
+                evaluation = self._add(acted.architecture, evaluation)
+                record = self._record(acted, evaluation)
+                self._store.add_episodes(self._run, [*self._unsaved, record])
+            self._unsaved.clear()
         else:
-            learned = Learned(self._record(acted, evaluation), evaluation)
-            self._unsaved.append(learned.record)  # nothing was paid: saved with the next evaluation
+            evaluation = promise
+            record = self._record(acted, evaluation)
+            self._unsaved.append(record)  # nothing new was paid: saved with the next evaluation
         self._agent.learn(
             Episode(
                 np.array(acted.observations),
                 np.array(acted.actions),
                 np.array(acted.action_masks),
-                learned.record.reward,
+                record.reward,
             )
         )
-        return learned
+        return Learned(record, evaluation)
 
-    def _save(self, acted: _Acted, evaluation: Evaluation) -> Learned:
-        """Commits a new evaluation and the episodes up to it; an earlier evaluation wins."""
-        with self._store.transaction():
-            stored = self._store.add(
-                self._evaluator.task, acted.architecture, self._evaluation_seed, evaluation
-            )
-            record = self._record(acted, stored)
-            self._store.add_episodes(self._run, [*self._unsaved, record])
-        self._unsaved.clear()
-        return Learned(record, stored)
+    def _save_others_until(self, promise: Future[Evaluation]) -> None:
+        """Waits for a promise, and saves whatever else is finished meanwhile."""
+        while True:
+            with self._not_own_time():
+                finished, _ = wait(self._in_flight, return_when=FIRST_COMPLETED)
+            for other in finished - {promise}:
+                self._add(self._in_flight[other], self._result(other))
+            if promise in finished:
+                return
+
+    def _save_all(self) -> None:
+        """Saves what is finished or known, however the search ends."""
+        for promise in [p for p in self._in_flight if p.done() and not p.cancelled()]:
+            if promise.exception() is None:
+                self._add(self._in_flight[promise], promise.result())
+        self._store.add_episodes(self._run, self._unsaved)
+
+    def _result(self, promise: Future[Evaluation]) -> Evaluation:
+        """What became of a network; a worker that died or hung is a result too."""
+        try:
+            return promise.result()
+        except WorkerDied as error:
+            return self._failed(self._in_flight[promise], "error", str(error))
+        except WorkerHung as error:
+            return self._failed(self._in_flight[promise], "timeout", str(error))
+
+    def _failed(self, architecture: Architecture, status: Status, message: str) -> Evaluation:
+        shape = self._env.search_space.input_shape
+        return Evaluation(
+            accuracy=0.0,
+            status=status,
+            parameters=count_parameters(architecture, shape),
+            macs=count_macs(architecture, shape),
+            message=message,
+        )
+
+    def _add(self, architecture: Architecture, evaluation: Evaluation) -> Evaluation:
+        """Stores an evaluation; returns what the store then holds."""
+        stored = self._store.add(self._task, architecture, self._evaluation_seed, evaluation)
+        text = str(architecture)
+        promise = self._evaluations[text]
+        assert isinstance(promise, Future), "it was in flight"
+        del self._in_flight[promise]
+        self._evaluations[text] = stored
+        return stored
+
+    @property
+    def in_flight(self) -> int:
+        """Number of networks that were asked for and are not evaluated yet."""
+        return len(self._in_flight)
+
+    @contextmanager
+    def _not_own_time(self) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.waited_seconds += time.perf_counter() - started
 
     def _record(self, acted: _Acted, evaluation: Evaluation) -> EpisodeRecord:
         reward = self._reward_function(evaluation)

@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -32,24 +33,30 @@ class Images:
     """
 
     def __init__(self, data: ImageData, indices: NDArray[np.int64], device: torch.device) -> None:
-        self._images, self._indices, self._device = data.images, indices, device
-        self.labels = torch.from_numpy(data.labels[indices]).to(device)
-        self._resident = None
-        if device.type != "cpu":
-            self._resident = torch.from_numpy(data.images[indices]).to(device)
+        self._data, self._indices, self._device = data, indices, device
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self._indices)
+
+    @cached_property
+    def labels(self) -> Tensor:
+        """(N,) int64 on the device."""
+        return torch.from_numpy(self._data.labels[self._indices]).to(self._device)
+
+    @cached_property
+    def _resident(self) -> Tensor:
+        """(N, channels, n, n) uint8, the whole part on the device."""
+        return torch.from_numpy(self._data.images[self._indices]).to(self._device)
 
     def batch(self, positions: Tensor) -> Tensor:
         """(B, channels, n, n) float, raw pixel values."""
-        if self._resident is not None:
+        if self._device.type != "cpu":
             return self._resident[positions.to(self._device)].float()
-        return torch.from_numpy(self._images[self._indices[positions.numpy()]]).float()
+        return torch.from_numpy(self._data.images[self._indices[positions.numpy()]]).float()
 
     def channel_statistics(self) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of each channel, (1, channels, 1, 1)."""
-        pixels = self._images[self._indices]
+        pixels = self._data.images[self._indices]
         mean = pixels.mean(axis=(0, 2, 3), keepdims=True)
         std = np.maximum(pixels.std(axis=(0, 2, 3), keepdims=True), 1e-6)
         as_tensor = lambda array: torch.tensor(array, dtype=torch.float32, device=self._device)
@@ -58,6 +65,9 @@ class Images:
 
 class TrainingData:
     """What a recipe makes of a data set: training and validation images, and their normalisation.
+
+    Pixels are read when they are first trained on, so that a process that only hands out networks
+    holds none.
 
     Attributes:
         train, validation: The images.
@@ -78,11 +88,15 @@ class TrainingData:
         self.validation = Images(data, validation, device)
         self.chance = np.bincount(data.labels[validation]).max() / len(validation)
         self.split = hashlib.sha256(train.tobytes() + validation.tobytes()).hexdigest()
-        self._mean, self._std = self.train.channel_statistics()
+
+    @cached_property
+    def _statistics(self) -> tuple[Tensor, Tensor]:
+        return self.train.channel_statistics()
 
     def inputs(self, images: Images, positions: Tensor) -> Tensor:
         """(B, channels, n, n) float, normalised by the training images' channel statistics."""
-        batch = (images.batch(positions) - self._mean) / self._std
+        mean, std = self._statistics
+        batch = (images.batch(positions) - mean) / std
         return batch.contiguous(memory_format=torch.channels_last)
 
 

@@ -42,7 +42,8 @@ def make_search(
     made = options.pop("made", None) or make_agent(settings, len(env.search_space.actions), seed)
     search = Search(
         env,
-        evaluator,
+        evaluator.task,
+        evaluator.evaluate,
         env.reward_function,
         made,
         store,

@@ -49,7 +49,7 @@ def recorded(capsys, run_dir):
 
 
 def search(run_dir, *arguments):
-    return ("search", *FAST, "--run-dir", run_dir, *arguments)
+    return ("search", *FAST, "--executor", "inline", "--run-dir", run_dir, *arguments)
 
 
 def test_a_search_keeps_and_shows_what_it_found(capsys, tmp_path):
@@ -142,6 +142,7 @@ def test_own_images_are_searched_by_one_command(capsys, tmp_path):
             Image.fromarray(pixels).save(path)
     status, out, _ = cnnarch(
         capsys, "search", "--env", "CNNArch-v0", "--dataset", f"folder:{tmp_path / 'data'}",
+        "--executor", "inline",
         "--search-space", "digits", "--budget", 3, "--run-dir", tmp_path / "run",
     )  # fmt: skip
     assert status == 0

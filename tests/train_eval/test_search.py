@@ -137,8 +137,8 @@ def test_a_budget_beyond_the_space_is_the_space(tmp_path):
     )
     store = make_search(tmp_path)[1]
     search = search_module.Search(
-        env, InstantEvaluator(), env.reward_function, RandomWalk(5), store, "run", 100,
-        InlineExecutor(),
+        env, "instant", InstantEvaluator().evaluate, env.reward_function, RandomWalk(5), store,
+        "run", 100, InlineExecutor(),
     )  # fmt: skip
     learned = list(search)
     assert len({e.record.architecture for e in learned}) == env.search_space.count() == 6

@@ -1,0 +1,141 @@
+"""Evaluating in another process, which is replaced when it dies, and what is sent there."""
+
+import json
+import os
+import signal
+import threading
+import time
+from concurrent.futures import BrokenExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from loky import ProcessPoolExecutor
+
+from gym_cnnarch import Architecture, Evaluation, Evaluator
+from gym_cnnarch.evaluation import load
+
+TRIES = 2
+"""How often a network is tried whose worker process dies."""
+
+GRACE = 10.0
+"""Seconds beyond the recipe's time limit before a worker that does not answer is replaced."""
+
+
+class WorkerDied(Exception):
+    """Every process that tried to evaluate a network died."""
+
+
+class WorkerHung(Exception):
+    """A worker did not end a network in time, not even by itself."""
+
+
+@dataclass(frozen=True)
+class EvaluationTask:
+    """Evaluates by the evaluator's name, so that it can be sent to any process or machine.
+
+    Attributes:
+        evaluator: ``module:attribute``.
+        settings: The evaluator's keyword arguments as JSON.
+        time_limit: The recipe's, in seconds; None for no limit.
+    """
+
+    evaluator: str
+    settings: str
+    time_limit: float | None = None
+
+    def __call__(self, architecture: Architecture, seed: int) -> Evaluation:
+        """Evaluates one architecture."""
+        return self.prepare().evaluate(architecture, seed)
+
+    def prepare(self) -> Evaluator:
+        """The evaluator, made once a process."""
+        return _make_evaluator(self.evaluator, self.settings)
+
+
+@lru_cache(maxsize=1)
+def _make_evaluator(name: str, settings: str) -> Evaluator:
+    evaluator: Evaluator = load(name)(**json.loads(settings))
+    return evaluator
+
+
+class WorkerProcess:
+    """A process that evaluates one network at a time.
+
+    It starts with its first network, with one thread for torch, and is replaced when it dies
+    (killed, out of memory, a crash) or hangs.
+
+    Args:
+        environment: Environment variables of the process, such as CUDA_VISIBLE_DEVICES.
+    """
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self._environment = {"OMP_NUM_THREADS": "1", **environment}
+        self._pool: ProcessPoolExecutor | None = None
+        self._closed = False
+
+    def run(self, task: EvaluationTask, architecture: Architecture, seed: int) -> Evaluation:
+        """Waits for the evaluation.
+
+        Raises:
+            WorkerDied: If the process died at every try.
+            WorkerHung: If the task's time limit was exceeded by more than the grace period.
+        """
+        for _ in range(TRIES):
+            try:
+                pool = self._started_for(task)
+                future = pool.submit(task, architecture, seed)
+                limit = None if task.time_limit is None else task.time_limit + GRACE
+                return future.result(timeout=limit)  # type: ignore[no-any-return]
+            except BrokenExecutor:
+                self._stop()
+                if self._closed:
+                    break
+            except TimeoutError:
+                self._stop()
+                raise WorkerHung(f"no answer {GRACE:g} seconds after the time limit") from None
+        raise WorkerDied(f"the worker process died {TRIES} times in a row (killed or crashed)")
+
+    def close(self) -> None:
+        """Ends the process, whatever it is doing."""
+        self._closed = True
+        self._stop()
+
+    def _started_for(self, task: EvaluationTask) -> ProcessPoolExecutor:
+        """The process, with its evaluator made: that is not part of a network's time."""
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(
+                max_workers=1,
+                env=self._environment,
+                initializer=_begin_worker,
+                initargs=(os.getpid(),),
+            )
+            self._pool.submit(_prepare, task).result()
+        return self._pool
+
+    def _stop(self) -> None:
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.shutdown(wait=True, kill_workers=True)
+
+
+def _prepare(task: EvaluationTask) -> None:
+    task.prepare()
+
+
+def _begin_worker(parent: int) -> None:
+    """Leaves Ctrl-C to the driver, and ends when the driver is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(1)
+
+
+def describe_task(evaluator: str, settings: dict[str, Any], made: Evaluator) -> EvaluationTask:
+    """The task for an evaluator that was made by its name in this process."""
+    recipe = getattr(made, "recipe", None)
+    return EvaluationTask(evaluator, json.dumps(settings), getattr(recipe, "time_limit", None))

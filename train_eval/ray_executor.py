@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import socket
 from concurrent.futures import Executor, Future
 from typing import Any
 
@@ -50,6 +51,8 @@ class RayExecutor(Executor):
                 "The Ray executor needs Ray: pip install 'gym-cnnarch[ray]'."
             ) from error
         self._ray = ray
+        if address is not None and address != "auto":
+            _check_reachable(address)
         try:
             ray.init(
                 address=address or "local",
@@ -108,6 +111,17 @@ class RayExecutor(Executor):
             with contextlib.suppress(self._ray.exceptions.RayError):  # ended by itself meanwhile
                 self._ray.cancel(reference, force=True)
         self._ray.shutdown()
+
+
+def _check_reachable(address: str) -> None:
+    """Ray itself tries for minutes to reach a cluster that is not there."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except (OSError, ValueError) as error:
+        raise InvalidInput(
+            f"No Ray cluster at {address} ({error}): expected auto, HOST:PORT or ray://HOST:PORT."
+        ) from error
 
 
 _process: tuple[dict[str, str], WorkerProcess] | None = None

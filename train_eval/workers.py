@@ -90,7 +90,7 @@ class WorkerProcess:
             except BrokenExecutor:
                 self._stop()
                 if self._closed:
-                    break
+                    raise
             except TimeoutError:
                 self._stop()
                 raise WorkerHung(f"no answer {GRACE:g} seconds after the time limit") from None
@@ -103,6 +103,8 @@ class WorkerProcess:
 
     def _started_for(self, task: EvaluationTask) -> ProcessPoolExecutor:
         """The process, with its evaluator made: that is not part of a network's time."""
+        if self._closed:
+            raise RuntimeError("the worker process is closed")
         if self._pool is None:
             self._pool = ProcessPoolExecutor(
                 max_workers=1,

@@ -43,7 +43,7 @@ def make_search(
     search = Search(
         env,
         evaluator.task,
-        evaluator.evaluate,
+        options.pop("evaluate", None) or evaluator.evaluate,
         env.reward_function,
         made,
         store,

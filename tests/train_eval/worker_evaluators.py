@@ -1,0 +1,46 @@
+"""Evaluators that worker processes find by name; the tests put this folder on the path."""
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+from instant import InstantEvaluator
+
+TASK = InstantEvaluator.task
+
+
+class DelayedEvaluator:
+    """Answers after a random delay, and notes what it was asked."""
+
+    task = TASK
+
+    def __init__(self, notes, delay=0.02):
+        self.notes, self.delay = Path(notes), delay
+
+    def evaluate(self, architecture, seed=0):
+        time.sleep(random.uniform(0, self.delay))
+        with (self.notes / f"pid-{os.getpid()}").open("a") as file:
+            file.write(f"{architecture}\n")
+        return InstantEvaluator().evaluate(architecture, seed)
+
+
+class FragileEvaluator:
+    """At one architecture kills its process the first ``deaths`` times, then takes ``seconds``."""
+
+    task = TASK
+
+    def __init__(self, notes, victim, deaths=0, seconds=0.0):
+        self.tries, self.victim, self.deaths, self.seconds = (
+            Path(notes) / "tries", victim, deaths, seconds,
+        )  # fmt: skip
+
+    def evaluate(self, architecture, seed=0):
+        if str(architecture) == self.victim:
+            with self.tries.open("a") as file:
+                file.write(".")
+            if self.tries.stat().st_size <= self.deaths:
+                os.kill(os.getpid(), signal.SIGKILL)
+            time.sleep(self.seconds)
+        return InstantEvaluator().evaluate(architecture, seed)

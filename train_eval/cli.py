@@ -20,6 +20,7 @@ from train_eval.cli_search import SearchCommand
 from train_eval.runs import find_run, find_spec, make_env
 from train_eval.store import StoreError
 from train_eval.summary import summarise, tables
+from train_eval.workers import WorkersUnavailable
 
 _WATCH_SECONDS = 2.0
 
@@ -133,7 +134,7 @@ def main() -> None:
         command.run()
     except InvalidInput as error:
         _fail(error, 2)
-    except (StoreError, OSError) as error:
+    except (StoreError, WorkersUnavailable, OSError) as error:
         _fail(error, 1)
     except KeyboardInterrupt:
         _fail("Stopped.", 130)

@@ -18,12 +18,19 @@ from gym_cnnarch.evaluation import load
 TRIES = 2
 """How often a network is tried whose worker process dies."""
 
+STARTS = 5
+"""How often a worker process that dies while it starts is started anew."""
+
 GRACE = 10.0
 """Seconds beyond the recipe's time limit before a worker that does not answer is replaced."""
 
 
 class WorkerDied(Exception):
     """Every process that tried to evaluate a network died."""
+
+
+class WorkersUnavailable(Exception):
+    """Worker processes cannot be started: no result, but the end of a search."""
 
 
 class WorkerHung(Exception):
@@ -80,10 +87,11 @@ class WorkerProcess:
         Raises:
             WorkerDied: If the process died at every try.
             WorkerHung: If the task's time limit was exceeded by more than the grace period.
+            WorkersUnavailable: If no process can be started.
         """
         for _ in range(TRIES):
+            pool = self._started_for(task)
             try:
-                pool = self._started_for(task)
                 future = pool.submit(task, architecture, seed)
                 limit = None if task.time_limit is None else task.time_limit + GRACE
                 return future.result(timeout=limit)  # type: ignore[no-any-return]
@@ -102,17 +110,27 @@ class WorkerProcess:
         self._stop()
 
     def _started_for(self, task: EvaluationTask) -> ProcessPoolExecutor:
-        """The process, with its evaluator made: that is not part of a network's time."""
-        if self._closed:
-            raise RuntimeError("the worker process is closed")
-        if self._pool is None:
+        """The process, with its evaluator made: that is neither a network's time nor its fault."""
+        for _ in range(STARTS):
+            if self._closed:
+                raise WorkersUnavailable("the executor is shut down")
+            if self._pool is not None:
+                return self._pool
             self._pool = ProcessPoolExecutor(
                 max_workers=1,
                 env=self._environment,
                 initializer=_begin_worker,
                 initargs=(os.getpid(),),
             )
-            self._pool.submit(_prepare, task).result()
+            try:
+                self._pool.submit(_prepare, task).result()
+            except BrokenExecutor:
+                self._stop()
+        if self._pool is None:
+            raise WorkersUnavailable(
+                f"A worker process died {STARTS} times while it started: free memory, or use fewer "
+                f"workers, then run the same command again."
+            )
         return self._pool
 
     def _stop(self) -> None:

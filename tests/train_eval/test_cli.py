@@ -1,6 +1,7 @@
 """The command line as its users meet it."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -30,13 +31,14 @@ def cnnarch(capsys, *arguments):
     return status, out, err
 
 
-def start(*arguments):
+def start(*arguments, **options):
     """The same in a process of its own."""
     return subprocess.Popen(
         [sys.executable, "-m", "train_eval", *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        **options,
     )
 
 
@@ -245,3 +247,68 @@ def test_help_names_units_and_defaults(capsys):
     text = re.sub(r"[│\s]+", " ", out)
     assert "(default: CNNArch-Digits-v0)" in text
     assert "Number of unique networks" in text
+
+
+def test_local_workers_ctrl_c_and_continuing_on_other_workers(capsys, tmp_path):
+    """Ctrl-C reaches the whole process group, as in a terminal; the lookahead is kept."""
+    arguments = ("search", *FAST, "--budget", 40, "--run-dir", tmp_path / "stopped")
+    process = start(*arguments, "--workers", 2, start_new_session=True)
+    for line in process.stderr:
+        if "4/40 unique" in line:
+            break
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.splitlines()[-1].startswith("  cnnarch search")
+    assert "Traceback" not in err
+    lookahead = json.loads((tmp_path / "stopped" / "run.json").read_text())["settings"]["lookahead"]
+    assert lookahead > 1
+    assert cnnarch(capsys, *arguments, "--executor", "inline")[0] == 0
+    whole = search(tmp_path / "whole", "--budget", 40, "--lookahead", lookahead)
+    assert cnnarch(capsys, *whole)[0] == 0
+    assert recorded(capsys, tmp_path / "stopped") == recorded(capsys, tmp_path / "whole")
+
+
+def test_two_searches_at_the_same_time_share_a_store(capsys, tmp_path):
+    store = ("--store", tmp_path / "store.sqlite")
+    seeds = range(2)
+    processes = [
+        start(*search(tmp_path / f"shared{s}", "--budget", 20, "--seed", s, *store)) for s in seeds
+    ]
+    for process in processes:
+        _, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err
+    for seed in seeds:
+        alone = search(tmp_path / f"alone{seed}", "--budget", 20, "--seed", seed)
+        assert cnnarch(capsys, *alone)[0] == 0
+        assert recorded(capsys, tmp_path / f"shared{seed}") == recorded(
+            capsys, tmp_path / f"alone{seed}"
+        )
+
+
+def test_tensorboard_gets_one_point_a_network_even_after_a_second_start(capsys, tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    for _ in range(2):
+        assert cnnarch(capsys, *search(tmp_path / "run", "--budget", 5, "--tensorboard"))[0] == 0
+    events = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
+    events.Reload()
+    shown = recorded(capsys, tmp_path / "run")
+    points = events.Scalars("search/accuracy")
+    assert [point.step for point in points] == [1, 2, 3, 4, 5]
+    new = [episode for episode in shown["episodes"] if episode["new"]]
+    assert [p.value for p in points] == pytest.approx([e["accuracy"] for e in new])
+    epsilons = [point.value for point in events.Scalars("rollout/exploration_rate")]
+    assert epsilons == pytest.approx([e["epsilon"] for e in new])
+    best = [point.value for point in events.Scalars("search/best")]
+    assert best == pytest.approx(list(np.maximum.accumulate([e["accuracy"] for e in new])))
+
+
+def test_watch_follows_a_search_to_its_end(capsys, tmp_path):
+    run_dir = tmp_path / "run"
+    process = start(*search(run_dir, "--budget", 12))
+    process.stderr.readline()  # the first network is learned
+    status, out, _ = cnnarch(capsys, "show", run_dir, "--watch")
+    process.communicate()
+    assert status == 0
+    assert "12 of 12 unique networks" in out

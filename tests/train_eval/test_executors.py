@@ -20,7 +20,7 @@ import pytest
 from gym_cnnarch import Architecture
 from train_eval import workers
 from train_eval.executors import InlineExecutor, LocalExecutor, worker_environments
-from train_eval.workers import EvaluationTask, WorkerHung
+from train_eval.workers import EvaluationTask, WorkerHung, WorkersUnavailable
 
 from .instant import DIGITS, InstantEvaluator, make_search
 
@@ -97,6 +97,22 @@ def test_a_worker_that_hangs_is_replaced(tmp_path, monkeypatch):
         with pytest.raises(WorkerHung, match="time limit"):
             executor.submit(hanging, NETWORK, 0).result()
         assert executor.submit(hanging, other, 0).result().status == "ok"
+
+
+def test_a_worker_that_dies_while_it_starts_is_no_fault_of_the_network(tmp_path):
+    starting = task("UnstartableEvaluator", tmp_path, deaths=3)
+    with LocalExecutor([{}]) as executor:
+        assert executor.submit(starting, NETWORK, 0).result().status == "ok"
+    assert (tmp_path / "starts").stat().st_size == 4
+
+
+def test_workers_that_cannot_start_end_the_search(tmp_path):
+    starting = task("UnstartableEvaluator", tmp_path, deaths=1000)
+    with LocalExecutor([{}]) as executor:
+        search, _, _ = make_search(tmp_path / "run", executor=executor, evaluate=starting)
+        with pytest.raises(WorkersUnavailable, match="while it started"):
+            list(search)
+    assert count(tmp_path / "run") == 0  # no network is blamed
 
 
 def test_shutting_down_does_not_wait_for_what_is_trained(tmp_path):

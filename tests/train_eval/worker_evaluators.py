@@ -44,3 +44,19 @@ class FragileEvaluator:
                 os.kill(os.getpid(), signal.SIGKILL)
             time.sleep(self.seconds)
         return InstantEvaluator().evaluate(architecture, seed)
+
+
+class UnstartableEvaluator:
+    """Kills its process while it is made, the first ``deaths`` times."""
+
+    task = TASK
+
+    def __init__(self, notes, deaths):
+        starts = Path(notes) / "starts"
+        with starts.open("a") as file:
+            file.write(".")
+        if starts.stat().st_size <= deaths:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def evaluate(self, architecture, seed=0):
+        return InstantEvaluator().evaluate(architecture, seed)

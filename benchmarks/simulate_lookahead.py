@@ -1,0 +1,218 @@
+"""Simulates searches with many workers: how busy they are, and what acting ahead costs in quality.
+
+Real agents search the paper's CIFAR-10 space with the paper's schedule (2,700 networks); only the
+training is simulated. A network's duration is drawn from the durations in a store, the same for a
+network whichever worker gets it; its reward is predicted by a random forest fitted to measured
+accuracies: those of the store, or those of a file of published learning curves (--curves).
+
+The loop is that of train_eval/search.py: at episode t the agent has learned the episodes up to
+t - lookahead, in order. Prints a Markdown table, medians over the seeds, and draws it:
+
+    python benchmarks/simulate_lookahead.py --store runs/cifar/store.sqlite --seeds 5 \
+        --figure docs/lookahead.svg
+"""
+
+import argparse
+import csv
+import hashlib
+import heapq
+import json
+import math
+import sqlite3
+import statistics
+from collections import Counter, deque
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.ensemble import RandomForestRegressor
+
+from agents import Episode
+from gym_cnnarch import Architecture, shapes
+from gym_cnnarch.layers import Conv, FullyConnected, GlobalAveragePool, Pool
+from train_eval.runs import make_agent, make_env, metaqnn_settings
+
+WORKERS = (1, 10, 100, 1000)
+MULTIPLES = (1, 2, 4, 8)  # of the number of workers
+INPUT_SHAPE = (3, 32, 32)
+
+
+class Outcome(NamedTuple):
+    utilisation: float  # share of the workers' time until the last network is finished
+    unlearned: float  # mean number of earlier episodes not learned yet when an episode acts
+    last_phase: float  # mean reward of the unique models of the last epsilon
+    best: float
+
+
+def features(architecture: Architecture) -> list[float]:
+    layers = architecture.layers
+    kinds = Counter(type(layer) for layer in layers)
+    convolutions = [layer for layer in layers if isinstance(layer, Conv)]
+    sizes = [shape[1] for shape in shapes.layer_shapes(layers, INPUT_SHAPE) if len(shape) == 3]
+    return [
+        len(layers),
+        kinds[Conv],
+        kinds[Pool],
+        kinds[FullyConnected],
+        kinds[GlobalAveragePool],
+        math.log(shapes.count_parameters(architecture, INPUT_SHAPE)),
+        math.log(shapes.count_macs(architecture, INPUT_SHAPE)),
+        np.mean([c.receptive_field for c in convolutions] or [0]),
+        sum(c.receptive_field == 1 for c in convolutions),
+        convolutions[0].receptive_field if convolutions else 0,
+        math.log(1 + convolutions[-1].filters) if convolutions else 0,
+        sizes[-1] if sizes else INPUT_SHAPE[1],
+    ]
+
+
+def measured(arguments: argparse.Namespace) -> tuple[list[float], list[str], list[float]]:
+    """Durations of the store in seconds; texts and accuracies to fit rewards to."""
+    with sqlite3.connect(arguments.store) as db:
+        rows = db.execute(
+            "SELECT architecture, accuracy, train_seconds FROM evaluations WHERE status = 'ok'"
+        ).fetchall()
+    durations = [row[2] for row in rows if row[2]]
+    if arguments.curves is None:
+        return durations, [row[0] for row in rows], [row[1] for row in rows]
+    with arguments.curves.open(newline="") as file:
+        curves = list(csv.DictReader(file))
+    best = [max(float(v) for k, v in row.items() if k.startswith("acc_") and v) for row in curves]
+    return durations, [row["net"] for row in curves], best
+
+
+def make_oracle(arguments: argparse.Namespace) -> Callable[[str], tuple[float, float]]:
+    """Text -> (duration in seconds, reward), remembered."""
+    durations, texts, accuracies = measured(arguments)
+    forest = RandomForestRegressor(50, random_state=0)
+    forest.fit([features(Architecture.parse(text)) for text in texts], accuracies)
+    mean = statistics.mean(durations)
+    print(
+        f"{len(durations)} durations, mean {mean:.1f} s, longest {max(durations) / mean:.1f} times "
+        f"the mean; rewards fitted to {len(texts)} networks\n"
+    )
+    known: dict[str, tuple[float, float]] = {}
+
+    def oracle(text: str) -> tuple[float, float]:
+        if text not in known:
+            draw = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
+            reward = float(forest.predict([features(Architecture.parse(text))])[0])
+            known[text] = durations[draw % len(durations)], reward
+        return known[text]
+
+    return oracle
+
+
+def simulate(oracle, workers: int, lookahead: int, seed: int, budget: int) -> Outcome:
+    env = make_env("CNNArch-CIFAR10-v0", evaluator=None)
+    settings, _ = metaqnn_settings(budget)
+    agent = make_agent(settings, len(env.search_space.actions), seed)
+    free_at = [0.0] * workers  # a heap
+    clock = busy = 0.0
+    finished_at: dict[str, float] = {}
+    pending: deque[tuple[int, Episode, float]] = deque()
+    unlearned = []
+    rewards: list[tuple[float, float]] = []
+    for number in count():
+        while pending and pending[0][0] <= number - lookahead:
+            _, episode, finish = pending.popleft()
+            clock = max(clock, finish)
+            agent.learn(episode)
+        if len(finished_at) == budget:
+            break
+        unlearned.append(len(pending))
+        epsilon = agent.epsilon
+        observations, actions, masks = [], [], []
+        observation, info = env.reset()
+        terminated = False
+        while not terminated:
+            mask = info["action_mask"].astype(bool)
+            observations.append(observation)
+            masks.append(mask)
+            actions.append(agent.act(observation, mask))
+            observation, _, terminated, _, info = env.step(actions[-1])
+        text = info["architecture"]
+        duration, reward = oracle(text)
+        if text not in finished_at:
+            start = max(clock, heapq.heappop(free_at))
+            heapq.heappush(free_at, start + duration)
+            finished_at[text] = start + duration
+            busy += duration
+            rewards.append((epsilon, reward))
+        episode = Episode(
+            np.array([*observations, observation]), np.array(actions), np.array(masks), reward
+        )
+        pending.append((number, episode, finished_at[text]))
+    last = [reward for epsilon, reward in rewards if epsilon == rewards[-1][0]]
+    return Outcome(
+        busy / (workers * max(finished_at.values())),
+        statistics.mean(unlearned),
+        statistics.mean(last),
+        max(reward for _, reward in rewards),
+    )
+
+
+def draw(rows: list[tuple[int, int, Outcome]], path: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    plt.rcParams["svg.hashsalt"] = "lookahead"
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
+    styles = zip(("#0072b2", "#e69f00", "#009e73", "#cc79a7"), "osD^", strict=True)
+    for workers, (colour, marker) in zip(WORKERS, styles, strict=True):
+        mine = [(lookahead, outcome) for w, lookahead, outcome in rows if w == workers]
+        label = f"{workers:,} worker{'s' if workers > 1 else ''}"
+        multiples = [lookahead / workers for lookahead, _ in mine]
+        utilisation = [100 * outcome.utilisation for _, outcome in mine]
+        left.plot(multiples, utilisation, color=colour, marker=marker, label=label)
+        quality = [100 * outcome.last_phase for _, outcome in mine]
+        right.plot([look for look, _ in mine], quality, color=colour, marker=marker, label=label)
+    left.set(xscale="log", xlabel="lookahead / workers", ylabel="utilisation (%)", ylim=(0, 101))
+    left.set_xticks(MULTIPLES, [str(m) for m in MULTIPLES], minor=False)
+    left.minorticks_off()
+    right.set(xscale="log", xlabel="lookahead (episodes)", ylabel="mean reward, last phase (%)")
+    left.legend()
+    for axes in (left, right):
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
+    parser.add_argument("--store", type=Path, required=True, help="store with durations")
+    parser.add_argument("--curves", type=Path, help="CSV of published learning curves")
+    parser.add_argument("--seeds", type=int, default=5, help="agent seeds (default: 5)")
+    parser.add_argument("--budget", type=int, default=2700, help="networks (default: 2700)")
+    parser.add_argument("--figure", type=Path, help="where to draw the figure (.svg or .png)")
+    parser.add_argument("--json", type=Path, help="where to keep all outcomes")
+    arguments = parser.parse_args()
+    oracle = make_oracle(arguments)
+    print("| workers | lookahead | utilisation | unlearned when acting | last phase | best |")
+    print("|--:|--:|--:|--:|--:|--:|", flush=True)
+    rows, kept = [], []
+    for workers in WORKERS:
+        for multiple in MULTIPLES:
+            lookahead = workers * multiple
+            outcomes = [
+                simulate(oracle, workers, lookahead, seed, arguments.budget)
+                for seed in range(arguments.seeds)
+            ]
+            median = Outcome(*(statistics.median(field) for field in zip(*outcomes, strict=True)))
+            rows.append((workers, lookahead, median))
+            kept.append({"workers": workers, "lookahead": lookahead, "outcomes": outcomes})
+            print(
+                f"| {workers:,} | {lookahead:,} | {median.utilisation:.0%} "
+                f"| {median.unlearned:,.0f} | {median.last_phase:.2%} | {median.best:.2%} |",
+                flush=True,
+            )
+    if arguments.json:
+        arguments.json.write_text(json.dumps(kept))
+    if arguments.figure:
+        draw(rows, arguments.figure)
+
+
+if __name__ == "__main__":
+    main()

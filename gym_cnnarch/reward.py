@@ -36,8 +36,10 @@ def make_reward(name: str = "accuracy", failure_reward: float = 0.0) -> RewardFu
             f"No reward {name!r}: expected {', '.join(_REWARDS)} or 'module:function'."
         )
     function = _REWARDS[name] if name in _REWARDS else load(name)
+    if not callable(function):
+        raise InvalidInput(f"The reward {name!r} must be a function, but is {function!r}.")
 
     def reward(evaluation: Evaluation) -> float:
-        return float(function(evaluation)) if evaluation.status == "ok" else failure_reward
+        return float(function(evaluation)) if evaluation.status == "ok" else float(failure_reward)
 
     return reward

@@ -86,12 +86,12 @@ class SearchSpace:
         for field in dataclasses.fields(self):
             value = _as_tuple(getattr(self, field.name))
             object.__setattr__(self, field.name, value)
-            if not _all_positive(value):
+            if not _is_limit(field.name, value):
                 raise InvalidInput(
-                    f"{field.name} must be made of positive integers like the default "
-                    f"{field.default}, but came as {value!r}."
+                    f"{field.name} must be made of positive integers, no choice twice, like the "
+                    f"default {field.default}, but came as {value!r}."
                 )
-        if len(self.input_shape) != 3 or self.input_shape[1] != self.input_shape[2]:
+        if self.input_shape[1] != self.input_shape[2]:
             raise InvalidInput(
                 f"The rules need square images, (channels, n, n), but input_shape is "
                 f"{self.input_shape}: resize them, with image_size in the recipe."
@@ -117,7 +117,7 @@ class SearchSpace:
         """
         if isinstance(spec, SearchSpace):
             limits = {f.name: getattr(spec, f.name) for f in dataclasses.fields(spec)}
-        else:
+        elif isinstance(spec, str | Mapping):
             limits = {"preset": spec} if isinstance(spec, str) else dict(spec)
             preset = limits.pop("preset", "metaqnn")
             if preset not in PRESETS:
@@ -125,6 +125,10 @@ class SearchSpace:
                     f"No search space {preset!r}: the presets are {', '.join(PRESETS)}."
                 )
             limits = PRESETS[preset] | limits
+        else:
+            raise InvalidInput(
+                f"A search space is a preset's name or a mapping of limits, but came as {spec!r}."
+            )
         fields = [f.name for f in dataclasses.fields(cls)]
         for name in limits:
             if name not in fields:
@@ -281,7 +285,19 @@ def _as_tuple(value: Any) -> Any:
     return tuple(map(_as_tuple, value)) if isinstance(value, list | tuple) else value
 
 
-def _all_positive(value: Any) -> bool:
-    if isinstance(value, tuple):
-        return all(map(_all_positive, value))
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+def _is_limit(name: str, value: Any) -> bool:
+    match name:
+        case "input_shape":
+            return _are_sizes(value) and len(value) == 3
+        case "conv_filters" | "conv_receptive_fields" | "fc_neurons":
+            return _are_sizes(value) and len(set(value)) == len(value)
+        case "pools":
+            pairs = isinstance(value, tuple) and all(_are_sizes(p) and len(p) == 2 for p in value)
+            return pairs and len(set(value)) == len(value)
+    return _are_sizes((value,))
+
+
+def _are_sizes(value: Any) -> bool:
+    return isinstance(value, tuple) and all(
+        isinstance(size, int) and not isinstance(size, bool) and size > 0 for size in value
+    )

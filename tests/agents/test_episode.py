@@ -1,0 +1,21 @@
+"""The shapes of an episode."""
+
+import numpy as np
+import pytest
+
+from agents import Episode
+
+
+def arrays(observations: int, actions: int, masks: int):
+    return np.zeros((observations, 8)), np.zeros(actions, np.int64), np.ones((masks, 5), bool)
+
+
+def test_t_steps_have_t_plus_1_observations_and_t_masks():
+    episode = Episode(*arrays(4, 3, 3), reward=0.5)
+    assert len(episode.observations) == len(episode.actions) + 1 == len(episode.action_masks) + 1
+
+
+@pytest.mark.parametrize("lengths", [(1, 0, 0), (3, 3, 3), (5, 3, 3), (4, 3, 2), (4, 3, 4)])
+def test_lengths_that_do_not_fit_are_refused_with_their_values(lengths):
+    with pytest.raises(ValueError, match="came {}, {} and {}".format(*lengths)):
+        Episode(*arrays(*lengths), reward=0.5)

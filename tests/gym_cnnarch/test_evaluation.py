@@ -1,0 +1,85 @@
+"""Evaluators named by strings, and what the environment makes of a failed evaluation."""
+
+import collections
+import re
+
+import pytest
+
+from gym_cnnarch import Evaluation, InvalidInput
+from gym_cnnarch.env import CNNArchEnv
+from gym_cnnarch.evaluation import STATUSES, load
+
+EVALUATOR_MODULE = """
+from gym_cnnarch import Evaluation
+
+class Fixed:
+    task = "fixed"
+    input_shape = (1, 6, 6)
+    num_classes = 3
+
+    def __init__(self, dataset, status="ok"):
+        self.dataset, self.status = dataset, status
+
+    def evaluate(self, architecture, seed=0):
+        return Evaluation(accuracy=0.5, status=self.status, parameters=1, macs=1)
+"""
+
+
+@pytest.fixture
+def own_evaluator(tmp_path, monkeypatch):
+    """A user's module ``own_evaluator``."""
+    (tmp_path / "own_evaluator.py").write_text(EVALUATOR_MODULE)
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+def test_load_finds_what_the_name_says():
+    assert load("collections:OrderedDict") is collections.OrderedDict
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["collections", "", "no_such_module:x", "collections:no_such_name", ":x", ".x:y", "json.tool:"],
+)
+def test_load_refuses_a_name_that_leads_nowhere(name):
+    with pytest.raises(InvalidInput, match=re.escape(repr(name))):
+        load(name)
+
+
+def test_a_missing_dependency_of_the_named_module_is_told(tmp_path, monkeypatch):
+    (tmp_path / "needs_more.py").write_text("import a_package_nobody_has\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(InvalidInput, match=r"needs_more:x.*a_package_nobody_has"):
+        load("needs_more:x")
+
+
+def test_an_evaluator_with_data_decides_input_and_classes(own_evaluator):
+    env = CNNArchEnv(evaluator="own_evaluator:Fixed", dataset="mine")
+    assert env.evaluator.dataset == "mine"
+    assert env.search_space.input_shape == (1, 6, 6)
+    assert str(env.search_space.actions[-1]) == "SM(3)"
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_a_failed_network_is_a_result_with_its_reward(own_evaluator, status):
+    env = CNNArchEnv(evaluator="own_evaluator:Fixed", status=status, failure_reward=-0.5)
+    env.reset()
+    _, reward, terminated, truncated, info = env.step(env.action_space.n - 1)
+    assert (terminated, truncated) == (True, False)
+    assert info["status"] == status
+    assert info["accuracy"] == 0.5
+    assert reward == (0.5 if status == "ok" else -0.5)
+
+
+def test_an_argument_that_the_evaluator_does_not_take_is_refused_by_name(own_evaluator):
+    with pytest.raises(InvalidInput, match=r"own_evaluator:Fixed.*recipe"):
+        CNNArchEnv(evaluator="own_evaluator:Fixed", recipe="paper")
+
+
+def test_a_search_space_that_contradicts_the_data_is_refused(own_evaluator):
+    with pytest.raises(InvalidInput, match="num_classes"):
+        CNNArchEnv({"num_classes": 4}, evaluator="own_evaluator:Fixed")
+
+
+def test_an_evaluation_of_a_table_may_know_nothing_of_training():
+    looked_up = Evaluation(accuracy=0.5, status="ok", parameters=1, macs=1)
+    assert (looked_up.curve, looked_up.train_seconds, looked_up.message) == ((), None, "")

@@ -100,7 +100,7 @@ def _tokens(body: str) -> list[tuple[str, list[int]]]:
         numbers = [int(a) for a in arguments if re.fullmatch(r"\s*0*[1-9][0-9]{0,8}\s*", a)]
         if len(arguments) != len(expected) or len(numbers) != len(expected):
             raise InvalidInput(
-                f"{name} takes {len(expected)} positive integers ({', '.join(expected)}), "
+                f"{name} takes {', '.join(expected)}, positive and of at most 9 digits, "
                 f"but came as {token}."
             )
         tokens.append((name, numbers))

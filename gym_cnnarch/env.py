@@ -162,6 +162,7 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
         """
         if not self._can_step(action):
             return self._end_illegally()
+        action = int(action)
         self._state = self._mdp.next_state[self._state, action]
         self._layers.append(self.search_space.actions[action])
         self._ended = bool(self._mdp.terminal[self._state])
@@ -182,6 +183,16 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
         gym.logger.warn("render() needs gym.make(..., render_mode='ansi') or 'rgb_array'.")
         return None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Arguments and state, so that a copy goes on in the middle of an episode."""
+        episode = {"_state": self._state, "_layers": list(self._layers), "_ended": self._ended}
+        return {**EzPickle.__getstate__(self), "episode": episode}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Makes the environment anew and puts it into the copied state."""
+        EzPickle.__setstate__(self, state)
+        self.__dict__.update(state["episode"])
+
     def _can_step(self, action: np.int64 | int) -> bool:
         """Whether the action is legal; raises where it cannot be taken at all."""
         if self._ended:
@@ -191,6 +202,7 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
                 f"Expected an action from 0 to {len(self.search_space.actions) - 1}, "
                 f"but came {action!r}."
             )
+        action = int(action)
         legal = bool(self._mdp.legal[self._state, action])
         if not legal and self._invalid_action == "raise":
             layer = self.search_space.actions[action]
@@ -242,7 +254,11 @@ def _make_evaluator(
     evaluator: str | Evaluator | None, settings: dict[str, Any]
 ) -> Evaluator | None:
     if not isinstance(evaluator, str):
-        return evaluator
+        if evaluator is None or hasattr(evaluator, "evaluate"):
+            return evaluator
+        raise InvalidInput(
+            f"The evaluator must be 'module:attribute', an Evaluator or None, not {evaluator!r}."
+        )
     make = load(evaluator)
     try:
         inspect.signature(make).bind(**settings)
@@ -254,7 +270,7 @@ def _make_evaluator(
 
 def _make_search_space(spec: Any, evaluator: Evaluator | None, dataset: str | None) -> SearchSpace:
     """The space for the evaluator's data, or for a data set whose images are known without it."""
-    input_shape, num_classes = DATASET_INPUTS.get(dataset or "", (None, None))
+    input_shape, num_classes = DATASET_INPUTS.get(str(dataset), (None, None))
     return SearchSpace.from_spec(
         spec,
         input_shape=getattr(evaluator, "input_shape", input_shape),

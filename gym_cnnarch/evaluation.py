@@ -63,9 +63,9 @@ def load(name: str) -> Any:
         InvalidInput: If the name is not of that form, or there is no such module or attribute.
     """
     module, separator, attribute = name.partition(":")
-    if not (separator and module and attribute):
+    if not (separator and module and attribute) or module.startswith("."):
         raise InvalidInput(f"Expected 'module:attribute', but came {name!r}.")
     try:
         return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, TypeError) as error:
+    except (ImportError, AttributeError) as error:
         raise InvalidInput(f"Cannot load {name!r}: {error}.") from error

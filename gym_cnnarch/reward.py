@@ -31,15 +31,21 @@ def make_reward(name: str = "accuracy", failure_reward: float = 0.0) -> RewardFu
     Raises:
         InvalidInput: If there is no such reward.
     """
-    if name not in _REWARDS and ":" not in name:
+    if name not in _REWARDS and ":" not in str(name):
         raise InvalidInput(
             f"No reward {name!r}: expected {', '.join(_REWARDS)} or 'module:function'."
         )
+    try:
+        failure_reward = float(failure_reward)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(
+            f"failure_reward must be a number, but is {failure_reward!r}."
+        ) from error
     function = _REWARDS[name] if name in _REWARDS else load(name)
     if not callable(function):
         raise InvalidInput(f"The reward {name!r} must be a function, but is {function!r}.")
 
     def reward(evaluation: Evaluation) -> float:
-        return float(function(evaluation)) if evaluation.status == "ok" else float(failure_reward)
+        return float(function(evaluation)) if evaluation.status == "ok" else failure_reward
 
     return reward

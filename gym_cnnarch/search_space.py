@@ -144,7 +144,8 @@ class SearchSpace:
         for name in ("input_shape", "num_classes"):
             if name not in limits:
                 raise InvalidInput(
-                    f"The search space lacks {name}: name a dataset, or give {name}."
+                    f"The search space lacks {name}: name a dataset whose images are known, "
+                    f"or give {name}."
                 )
         return cls(**limits)
 

@@ -117,6 +117,6 @@ def count_macs(architecture: Architecture, input_shape: Shape) -> int:
     inputs = (tuple(input_shape), *shapes)
     macs = 0
     for layer, read, written in zip(architecture.layers, inputs, shapes, strict=False):
-        positions = math.prod(written[1:])  # a convolution applies its weights at every position
+        positions = math.prod(written[1:])  # of a convolution; 1 for a linear layer
         macs += _weights(layer, read) * positions
     return macs

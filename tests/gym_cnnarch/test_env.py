@@ -1,5 +1,6 @@
 """The environment's shell: legality, endings, and what it asks of an evaluator."""
 
+import copy
 import itertools
 import pickle
 
@@ -196,3 +197,20 @@ def test_actions_come_in_the_documented_order():
     names = [str(layer) for layer in CNNArchEnv(TINY).search_space.actions]
     convolutions = [f"C({d},{f},1)" for d, f in itertools.product((8, 16, 32), (1, 3))]
     assert names == [*convolutions, "P(2,2)", "FC(64)", "FC(32)", "GAP(10)", "SM(10)"]
+
+
+def test_a_copy_goes_on_in_the_middle_of_an_episode():
+    env = gym.make("CNNArch-Digits-v0", evaluator=None).unwrapped
+    env.reset(seed=0)
+    env.step(0)
+    copied = copy.deepcopy(env)
+    for action in (6, 10):  # P(2,2), SM(10)
+        ours, theirs = env.step(action), copied.step(action)
+        assert ours[0].tolist() == theirs[0].tolist()
+    assert ours[4]["architecture"] == theirs[4]["architecture"] == "[C(8,1,1), P(2,2), SM(10)]"
+
+
+@pytest.mark.parametrize("settings", [{"evaluator": 5}, {"failure_reward": "low"}])
+def test_an_argument_of_the_wrong_kind_is_refused_when_it_is_given(settings):
+    with pytest.raises(InvalidInput):
+        gym.make("CNNArch-Digits-v0", **{"evaluator": None, **settings})

@@ -197,7 +197,7 @@ def lost_store(tmp_path, capsys):
         (("search", "--alpha", "2"), "alpha must be in"),
         (("search", "--schedule", "1.0"), "EPSILON:NETWORKS"),
         (("train", "C(8,3,1)"), r"Expected an architecture like \["),
-        (("train", "[C(8,3), SM(10)]"), r"C takes 3 positive integers.*C\(8,3\)"),
+        (("train", "[C(8,3), SM(10)]"), r"C takes filters, receptive field, stride.*C\(8,3\)"),
         (("train", "[P(2,2), SM(10)]"), r"Layer 1, P\(2,2\), breaks a rule"),
         (("train", "[C(8,3,1), P(2,2), P(2,2), SM(10)]"), r"Layer 3, P\(2,2\)"),
         (("train", "[C(8,3,1), SM(9)]"), r"SM\(9\), is not in the search space"),

@@ -36,7 +36,7 @@ class EnvOptions:
             changed["dataset"] = self.dataset
         for name, words in (("recipe", self.recipe), ("search_space", self.search_space)):
             if words:
-                changed[name] = _specification(registered.get(name), words)
+                changed[name] = specification(registered.get(name), words)
         return changed
 
 
@@ -52,7 +52,7 @@ class TrainingOptions(EnvOptions):
         return super().kwargs() | {"data_root": self.data_root, "device": self.device}
 
 
-def _specification(registered: Any, words: tuple[str, ...]) -> dict[str, Any]:
+def specification(registered: Any, words: tuple[str, ...]) -> dict[str, Any]:
     """``quick epochs=5`` as plain data; without a preset the settings change the registered one."""
     base = {"preset": registered} if isinstance(registered, str) else dict(registered or {})
     for word in words:

@@ -1,0 +1,142 @@
+"""Measures how well a search uses two cores.
+
+Trains the same networks in five settings, one torch thread a process, and prints networks per hour
+and the ratio 2 / 1 of each pair, with medians:
+
+- search: `LocalExecutor` with 1 worker and with 2, in turn; the same random walk, lookahead 8,
+  store on disk. Worker processes are started before the clock.
+- bare loop: one process that trains the networks one after another, and two such processes at the
+  same time, each all of the networks; nothing but the training.
+
+The search's ratio divided by the bare loop's is what the search makes of the machine:
+
+    python benchmarks/throughput.py --pairs 5
+    python benchmarks/throughput.py --pairs 5 --dataset folder:CIFAR --search-space metaqnn ...
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from agents import RandomWalk
+from gym_cnnarch import Architecture
+from train_eval.cli_options import specification
+from train_eval.executors import LocalExecutor
+from train_eval.runs import describe, make_env, open_run
+from train_eval.search import Search
+from train_eval.workers import describe_task
+
+ENV = "CNNArch-v0"
+LOOKAHEAD = 8
+
+BARE_LOOP = """
+import json, sys, time
+from gym_cnnarch import Architecture
+from train_eval.evaluator import TrainingEvaluator
+settings, texts = json.loads(sys.stdin.readline())
+evaluator = TrainingEvaluator(**settings)
+evaluator.train(Architecture.parse(texts[0]))
+print("ready", flush=True)
+sys.stdin.readline()
+started = time.perf_counter()
+for text in texts:
+    evaluator.train(Architecture.parse(text))
+print(time.perf_counter() - started)
+"""
+
+
+def search(env, workers: int, budget: int, folder: Path) -> tuple[float, list[str], float]:
+    """Networks per hour, the networks, and the search's own share of the time."""
+    task = describe_task(env.evaluator_name, env.evaluator_settings, env.evaluator)
+    agent = RandomWalk(len(env.search_space.actions), seed=0)
+    settings = describe(
+        ENV, env, env.evaluator, {"name": "random_walk"},
+        seed=0, budget=budget, lookahead=LOOKAHEAD,
+    )  # fmt: skip
+    store, run = open_run(folder, settings)
+    with LocalExecutor([{}] * workers) as executor:
+        warm_up = Architecture.parse(f"[SM({env.search_space.num_classes})]")
+        for future in [executor.submit(task, warm_up, 0) for _ in range(workers)]:
+            future.result()
+        run_search = Search(
+            env, env.evaluator.task, task, env.reward_function, agent, store, run, budget,
+            executor, LOOKAHEAD,
+        )  # fmt: skip
+        started = time.perf_counter()
+        learned = list(run_search)
+        seconds = time.perf_counter() - started
+    networks = [e.record.architecture for e in learned if e.record.new]
+    return 3600 * budget / seconds, networks, 1 - run_search.waited_seconds / seconds
+
+
+def bare_loops(env, processes: int, networks: list[str]) -> float:
+    """Networks per hour of independent processes that each train all networks."""
+    line = json.dumps([env.evaluator_settings, networks]) + "\n"
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", BARE_LOOP],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(processes)
+    ]
+    for process in running:
+        process.stdin.write(line)
+        process.stdin.flush()
+    for process in running:
+        assert process.stdout.readline() == "ready\n"
+    for process in running:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    seconds = [float(process.communicate()[0]) for process in running]
+    return sum(3600 * len(networks) / s for s in seconds)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--budget", type=int, default=60, help="networks (default: 60)")
+    parser.add_argument("--dataset", default="digits")
+    parser.add_argument("--recipe", nargs="*", default=["digits"])
+    parser.add_argument("--search-space", nargs="*", default=["digits"])
+    arguments = parser.parse_args()
+    env = make_env(
+        ENV,
+        dataset=arguments.dataset,
+        recipe=specification("paper", tuple(arguments.recipe)),
+        search_space=specification("metaqnn", tuple(arguments.search_space)),
+        device="cpu",
+    )
+    ratios: dict[str, list[float]] = {"search": [], "bare loop": []}
+    own = []
+    with tempfile.TemporaryDirectory() as folder:
+        for pair in range(arguments.pairs):
+            one, networks, _ = search(env, 1, arguments.budget, Path(folder) / f"{pair}-1")
+            two, again, share = search(env, 2, arguments.budget, Path(folder) / f"{pair}-2")
+            assert networks == again, "the number of workers must not change the search"
+            bare_one = bare_loops(env, 1, networks)
+            bare_two = bare_loops(env, 2, networks)
+            own.append(share)
+            ratios["search"].append(two / one)
+            ratios["bare loop"].append(bare_two / bare_one)
+            print(
+                f"pair {pair}: search {one:,.0f} and {two:,.0f} networks per hour, ratio "
+                f"{two / one:.3f}; bare loop {bare_one:,.0f} and {bare_two:,.0f}, ratio "
+                f"{bare_two / bare_one:.3f}; the search itself {share:.2%} of the time",
+                flush=True,
+            )
+    for name, values in ratios.items():
+        print(f"{name}: median ratio {statistics.median(values):.3f}, {min(values):.3f} to "
+              f"{max(values):.3f}")  # fmt: skip
+    quotient = statistics.median(ratios["search"]) / statistics.median(ratios["bare loop"])
+    print(f"search / bare loop: {quotient:.3f}; the search itself {statistics.median(own):.2%}")
+
+
+if __name__ == "__main__":
+    main()

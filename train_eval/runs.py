@@ -73,8 +73,11 @@ def default_alpha(budget: int) -> float:
 
 
 def default_lookahead(workers: int) -> int:
-    """The lookahead for a number of workers, chosen by benchmarks/simulate_lookahead.py."""
-    return 1 if workers == 1 else 4 * workers
+    """The lookahead for a number of workers: the paper's 1 for one, else 8 a worker.
+
+    Chosen by benchmarks/simulate_lookahead.py: see docs/large_searches.md.
+    """
+    return 1 if workers == 1 else 8 * workers
 
 
 def metaqnn_settings(

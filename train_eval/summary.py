@@ -55,7 +55,9 @@ def tables(summary: dict[str, Any], top: int = 5) -> Group:
             "" if phase["mean_accuracy"] is None else f"{phase['mean_accuracy']:.2%}",
             f"{phase['mean_accuracy_of_episodes']:.2%}",
         )
-    best = Table(title=f"The best {min(top, len(summary['top']))} networks", title_justify="left")
+    number = min(top, len(summary["top"]))
+    title = "The best network" if number == 1 else f"The best {number} networks"
+    best = Table(title=title, title_justify="left")
     best.add_column("accuracy", justify="right")
     best.add_column("parameters", justify="right")
     best.add_column("MACs", justify="right")

@@ -42,14 +42,10 @@ def run_search(folder: Path, seed: int) -> tuple[float, int]:
     env = make_env(env_id, evaluator=None)
     agent = make_agent(agent_settings, len(env.search_space.actions), seed)
     evaluator = InstantEvaluator()
-    settings = describe(
-        env_id, env, evaluator, agent_settings, seed=seed, budget=budget, lookahead=1
-    )
-    store, run = open_run(folder, settings)
-    search = Search(
-        env, evaluator.task, evaluator.evaluate, env.reward_function, agent, store, run, budget,
-        InlineExecutor(),
-    )  # fmt: skip
+    env.evaluator = evaluator
+    settings = describe(env, agent_settings, seed, budget)
+    store = open_run(folder, settings)
+    search = Search(env, settings, agent, evaluator.evaluate, store, InlineExecutor())
     episodes = sum(1 for _ in search)
     return time.perf_counter() - started, episodes
 

@@ -52,21 +52,15 @@ print(time.perf_counter() - started)
 
 def search(env, workers: int, budget: int, folder: Path) -> tuple[float, list[str], float]:
     """Networks per hour, the networks, and the search's own share of the time."""
-    task = describe_task(env.evaluator_name, env.evaluator_settings, env.evaluator)
+    task = describe_task(env)
     agent = RandomWalk(len(env.search_space.actions), seed=0)
-    settings = describe(
-        ENV, env, env.evaluator, {"name": "random_walk"},
-        seed=0, budget=budget, lookahead=LOOKAHEAD,
-    )  # fmt: skip
-    store, run = open_run(folder, settings)
+    settings = describe(env, {"name": "random_walk"}, 0, budget, LOOKAHEAD)
+    store = open_run(folder, settings)
     with LocalExecutor([{}] * workers) as executor:
         warm_up = Architecture.parse(f"[SM({env.search_space.num_classes})]")
         for future in [executor.submit(task, warm_up, 0) for _ in range(workers)]:
             future.result()
-        run_search = Search(
-            env, env.evaluator.task, task, env.reward_function, agent, store, run, budget,
-            executor, LOOKAHEAD,
-        )  # fmt: skip
+        run_search = Search(env, settings, agent, task, store, executor)
         started = time.perf_counter()
         learned = list(run_search)
         seconds = time.perf_counter() - started

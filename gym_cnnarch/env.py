@@ -126,6 +126,8 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
         _check_choice("invalid_action", invalid_action, get_args(InvalidAction))
         _check_choice("observe_size", observe_size, get_args(ObserveSize))
         _check_choice("render_mode", render_mode, (None, *self.metadata["render_modes"]))
+        if not isinstance(seed, int):
+            raise InvalidInput(f"The seed of the evaluation must be an integer, not {seed!r}.")
         self.render_mode = render_mode
         self.evaluator_name = evaluator if isinstance(evaluator, str) else None
         self.evaluator_settings = {"dataset": dataset, **evaluator_settings}

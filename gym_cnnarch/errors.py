@@ -1,4 +1,4 @@
-"""What goes wrong because of what the user asked for."""
+"""What goes wrong outside the networks themselves."""
 
 
 class InvalidInput(ValueError):
@@ -7,3 +7,7 @@ class InvalidInput(ValueError):
     The message is one sentence: what was expected, what came, what to do. The command line prints
     it as it is and exits with status 2.
     """
+
+
+class ProcessUnusable(Exception):
+    """An evaluator cannot go on in this process, though a fresh process may: a GPU was lost."""

@@ -38,6 +38,10 @@ class Evaluation:
     message: str = ""
     cached: bool = False
 
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.accuracy <= 1.0:
+            raise ValueError(f"An accuracy must be in [0, 1], but is {self.accuracy}.")
+
 
 class Evaluator(Protocol):
     """Judges architectures: trains them, looks them up, predicts them.

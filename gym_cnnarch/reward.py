@@ -1,5 +1,6 @@
 """Evaluation -> reward."""
 
+import math
 from collections.abc import Callable
 
 from gym_cnnarch.errors import InvalidInput
@@ -46,6 +47,11 @@ def make_reward(name: str = "accuracy", failure_reward: float = 0.0) -> RewardFu
         raise InvalidInput(f"The reward {name!r} must be a function, but is {function!r}.")
 
     def reward(evaluation: Evaluation) -> float:
-        return float(function(evaluation)) if evaluation.status == "ok" else failure_reward
+        if evaluation.status != "ok":
+            return failure_reward
+        value = float(function(evaluation))
+        if not math.isfinite(value):
+            raise InvalidInput(f"The reward {name!r} must be a finite number, but is {value}.")
+        return value
 
     return reward

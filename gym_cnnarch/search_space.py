@@ -257,18 +257,20 @@ class SearchSpace:
     @cached_property
     def _completions(self) -> dict[State, int]:
         """Number of ways to finish the network from each reachable state."""
+        successors: dict[State, list[State]] = {self.start: []}
+        states = [self.start]
+        for state in states:  # grows while it is read: by depth
+            for layer in self.actions:
+                if self.broken_rule(state, layer) is None:
+                    after = self.successor(state, layer)
+                    successors[state].append(after)
+                    if after not in successors:
+                        successors[after] = []
+                        states.append(after)
         completions: dict[State, int] = {}
-
-        def complete(state: State) -> int:
-            if state not in completions:
-                completions[state] = int(isinstance(state.last, Terminator)) + sum(
-                    complete(self.successor(state, layer))
-                    for layer in self.actions
-                    if self.broken_rule(state, layer) is None
-                )
-            return completions[state]
-
-        complete(self.start)
+        for state in reversed(states):
+            ended = isinstance(state.last, Terminator)
+            completions[state] = int(ended) + sum(completions[s] for s in successors[state])
         return completions
 
 

@@ -12,11 +12,12 @@ from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
 
-from gym_cnnarch import Architecture, InvalidInput
+from gym_cnnarch import Architecture, InvalidInput, SearchSpace
 from gym_cnnarch.mdp import compile_mdp
 from gym_cnnarch.registration import DATASET_INPUTS
 from train_eval.cli_options import EnvOptions, TrainingOptions
 from train_eval.cli_search import SearchCommand
+from train_eval.recipe import Recipe
 from train_eval.runs import find_run, find_spec, make_env
 from train_eval.store import StoreError
 from train_eval.summary import summarise, tables
@@ -70,11 +71,7 @@ class SpaceCommand(EnvOptions):
 
     def run(self) -> None:
         """Prints the space; reads no data where the images are known."""
-        kwargs = self.kwargs()
-        dataset = kwargs.get("dataset", find_spec(self.env).kwargs.get("dataset"))
-        if dataset is None or dataset in DATASET_INPUTS:
-            kwargs["evaluator"] = None
-        space = make_env(self.env, **kwargs).search_space
+        space = self._space()
         for action, layer in enumerate(space.actions):
             _out.print(f"{action:3}  {layer}", highlight=False)
         mdp = compile_mdp(space)
@@ -82,6 +79,17 @@ class SpaceCommand(EnvOptions):
         _out.print(f"input {'x'.join(map(str, space.input_shape))}, {space.num_classes} classes")
         _out.print(f"{len(mdp.states):,} states, {observed:,} as the agent observes them")
         _out.print(f"{space.count():,} architectures")
+
+    def _space(self) -> SearchSpace:
+        kwargs = find_spec(self.env).kwargs | self.kwargs()
+        dataset = kwargs.get("dataset")
+        if dataset not in DATASET_INPUTS:
+            return make_env(self.env, **self.kwargs()).search_space
+        (channels, size, _), num_classes = DATASET_INPUTS[dataset]
+        size = Recipe.from_spec(kwargs.get("recipe", "paper")).image_size or size
+        return SearchSpace.from_spec(
+            kwargs["search_space"], input_shape=(channels, size, size), num_classes=num_classes
+        )
 
 
 @dataclass
@@ -99,8 +107,8 @@ class ShowCommand:
 
     def run(self) -> None:
         """Prints the tables or the JSON."""
-        store, run, settings = find_run(self.run_dir)
-        summary = summarise(self.run_dir, store, run, settings)
+        store, run = find_run(self.run_dir)
+        summary = summarise(self.run_dir, store, run)
         if self.json:
             print(json.dumps(summary, indent=2))
             return
@@ -108,9 +116,9 @@ class ShowCommand:
             _out.print(tables(summary, self.top))
             return
         with Live(tables(summary, self.top), console=_out, auto_refresh=False) as live:
-            while summary["unique"] < summary["budget"]:
+            while not summary["finished"]:
                 time.sleep(_WATCH_SECONDS)
-                summary = summarise(self.run_dir, store, run, settings)
+                summary = summarise(self.run_dir, store, run)
                 live.update(tables(summary, self.top), refresh=True)
 
 

@@ -34,6 +34,8 @@ class EnvOptions:
         changed: dict[str, Any] = {}
         if self.dataset is not None:
             changed["dataset"] = self.dataset
+        if self.data_root is not None:
+            changed["data_root"] = self.data_root
         for name, words in (("recipe", self.recipe), ("search_space", self.search_space)):
             if words:
                 changed[name] = specification(registered.get(name), words)
@@ -49,7 +51,7 @@ class TrainingOptions(EnvOptions):
 
     def kwargs(self) -> dict[str, Any]:
         """The environment's keyword arguments that the options change."""
-        return super().kwargs() | {"data_root": self.data_root, "device": self.device}
+        return super().kwargs() | ({} if self.device is None else {"device": self.device})
 
 
 def specification(registered: Any, words: tuple[str, ...]) -> dict[str, Any]:

@@ -1,8 +1,10 @@
 """The command ``cnnarch search``."""
 
+import contextlib
 import shlex
+import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,16 +12,11 @@ from typing import Any, Literal
 
 from rich.console import Console
 
-from agents import EpsilonSchedule
-from gym_cnnarch import Architecture, Evaluation, InvalidInput
+from agents import PAPER_SCHEDULE, EpsilonSchedule
+from gym_cnnarch import Architecture, Evaluation, Evaluator, InvalidInput
 from gym_cnnarch.env import CNNArchEnv
 from train_eval.cli_options import TrainingOptions
-from train_eval.executors import (
-    InlineExecutor,
-    LocalExecutor,
-    visible_gpus,
-    worker_environments,
-)
+from train_eval.executors import InlineExecutor, LocalExecutor, worker_environments
 from train_eval.progress import SearchProgress
 from train_eval.runs import (
     default_lookahead,
@@ -56,8 +53,8 @@ class SearchCommand(TrainingOptions):
     """File of results to share with other runs. Default: store.sqlite in the run's folder."""
     alpha: float | None = None
     """Q-learning rate, in (0, 1]. Default: 27 / budget within [0.01, 0.1]; the paper's is 0.01."""
-    replay: int = 100
-    """Episodes that are replayed after each network (K in the paper)."""
+    replay: int | None = None
+    """Episodes that are replayed after each network (K in the paper). Default: 100."""
     schedule: tuple[str, ...] = ()
     """Epsilon schedule as EPSILON:NETWORKS, such as '1.0:80 0.5:40 0.1:30', scaled to the budget if
     that is given. Default: the paper's."""
@@ -71,58 +68,68 @@ class SearchCommand(TrainingOptions):
     lookahead: int | None = None
     """Episodes that the agent may act ahead of what it has learned; 1 is the paper's algorithm. The
     run depends on it, and not on the number of workers. Default: the recorded one of a run that is
-    continued, else by the number of workers."""
+    continued, else 8 a worker, at most a tenth of the budget."""
     ray_address: str | None = None
-    """Address of the Ray cluster, such as auto or ray://host:10001. Default: start Ray here."""
+    """Address of the Ray cluster: auto or HOST:PORT. Default: start Ray here."""
     cpus_per_network: float = 1.0
     """CPUs that a network takes of the Ray cluster; fractions are allowed."""
-    gpus_per_network: float = 0.0
-    """GPUs that a network takes of the Ray cluster; fractions are allowed."""
+    gpus_per_network: float | None = None
+    """GPUs that a network takes of the Ray cluster; fractions are allowed. Default: 1 where the
+    cluster has GPUs, unless the device is another."""
     tensorboard: bool = False
     """Write the run's scalars to tensorboard/ in its folder."""
 
     def run(self) -> None:
         """Runs or continues the search, then shows what it found."""
-        for name in ("budget", "lookahead", "workers", "workers_per_gpu"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                option = name.replace("_", "-")
-                raise InvalidInput(f"--{option} must be at least 1, but is {value}.")
-        agent_settings, budget = self._agent()
+        self._check()
         recorded = recorded_settings(self.run_dir)
         env = make_env(self.env, **self.kwargs())
+        agent_settings, budget = self._agent(env.search_space.count())
+        agent = make_agent(agent_settings, len(env.search_space.actions), self.seed)
         if env.evaluator is None:
             raise InvalidInput(f"{self.env} has no evaluator: a search needs one.")
-        agent = make_agent(agent_settings, len(env.search_space.actions), self.seed)
-        executor, evaluate, workers = self._executor(env)
+        executor, evaluate, workers = self._executor(env, env.evaluator)
         with executor:
-            settings = describe(
-                self.env, env, env.evaluator, agent_settings,
-                seed=self.seed, budget=budget, lookahead=self._lookahead(recorded, workers),
-            )  # fmt: skip
-            store, run = open_run(self.run_dir, settings, self.store)
-            search = Search(
-                env, env.evaluator.task, evaluate, env.reward_function, agent, store, run, budget,
-                executor, settings.lookahead, env.evaluation_seed,
-            )  # fmt: skip
+            lookahead = self._lookahead(recorded, workers, budget)
+            settings = describe(env, agent_settings, self.seed, budget, lookahead)
+            store = open_run(self.run_dir, settings, self.store, workers)
+            search = Search(env, settings, agent, evaluate, store, executor)
             progress = SearchProgress(search, budget, executor, workers, _err)
             self._follow(progress, budget, store.path)
         if search.exhausted:
             _err.print(
                 f"No new network in {MAX_REPEATS} episodes in a row: ended after {progress.unique}."
             )
-        _out.print(tables(summarise(self.run_dir, store, run, settings.as_json())))
+        _out.print(tables(summarise(self.run_dir, store, settings.run)))
         _out.print(f"Run: {self.run_dir}   Results: {store.path}", markup=False, soft_wrap=True)
         _out.print(f"Again: cnnarch show {shlex.quote(str(self.run_dir))}", markup=False)
 
+    def _check(self) -> None:
+        """Refuses options that are out of their range or belong to another agent."""
+        for name in ("budget", "lookahead", "workers", "workers_per_gpu"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                option = name.replace("_", "-")
+                raise InvalidInput(f"--{option} must be at least 1, but is {value}.")
+        if self.cpus_per_network < 0 or (self.gpus_per_network or 0) < 0:
+            raise InvalidInput("A network cannot take a negative number of CPUs or GPUs.")
+        learns = self.alpha is not None or self.replay is not None or self.schedule
+        if self.agent != "metaqnn" and learns:
+            raise InvalidInput(
+                f"--alpha, --replay and --schedule are options of metaqnn: leave them out for "
+                f"{self.agent}."
+            )
+
     def _follow(self, progress: SearchProgress, budget: int, store_path: str | Path) -> None:
-        episodes: Iterator[Learned] = progress.follow()
+        episodes: Generator[Learned] = progress.follow()
         if self.tensorboard:
             episodes = log_to_tensorboard(episodes, self.run_dir / "tensorboard", progress)
         try:
-            for _ in episodes:
-                pass
+            with contextlib.closing(episodes):
+                for _ in episodes:
+                    pass
         except KeyboardInterrupt:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # ending takes a moment: let it
             _err.print(
                 f"Stopped after {progress.unique} of {budget} unique networks; all of them are in "
                 f"{store_path}. To continue, run the same command again:\n"
@@ -131,42 +138,39 @@ class SearchCommand(TrainingOptions):
             )  # fmt: skip
             sys.exit(130)
 
-    def _agent(self) -> tuple[dict[str, Any], int]:
-        """The agent's settings in full, and the budget."""
+    def _agent(self, architectures: int) -> tuple[dict[str, Any], int]:
+        """The agent's settings in full, and the budget, at most the space's architectures."""
+        schedule = _schedule(self.schedule) if self.schedule else PAPER_SCHEDULE
+        budget = min(self.budget or schedule.total, architectures)
         if self.agent == "random_walk":
-            _, budget = metaqnn_settings(self.budget)
             return {"name": "random_walk"}, budget
-        schedule = _schedule(self.schedule) if self.schedule else None
-        return metaqnn_settings(self.budget, self.alpha, self.replay, schedule)
+        replay = 100 if self.replay is None else self.replay
+        return metaqnn_settings(budget, self.alpha, replay, schedule)
 
     def _executor(
-        self, env: CNNArchEnv
+        self, env: CNNArchEnv, evaluator: Evaluator
     ) -> tuple[Executor, Callable[[Architecture, int], Evaluation], int]:
         """Where evaluations run, what is called there, and how many run at a time."""
-        assert env.evaluator is not None
         if self.executor == "inline":
-            return InlineExecutor(), env.evaluator.evaluate, 1
-        assert env.evaluator_name is not None, "the command line names evaluators"
-        task = describe_task(env.evaluator_name, env.evaluator_settings, env.evaluator)
+            return InlineExecutor(), evaluator.evaluate, 1
+        task = describe_task(env)
         if self.executor == "ray":
             from train_eval.ray_executor import RayExecutor
 
-            ray = RayExecutor(
-                self.ray_address, self.cpus_per_network, self.gpus_per_network, self.workers
-            )
+            gpus = self.gpus_per_network
+            if gpus is None and self.device not in (None, "cuda"):
+                gpus = 0.0
+            ray = RayExecutor(self.ray_address, self.cpus_per_network, gpus, self.workers)
             return ray, task, ray.workers
-        environments = worker_environments(
-            self.workers, visible_gpus(self.device), self.workers_per_gpu
-        )
-        local = LocalExecutor(environments)
+        local = LocalExecutor(worker_environments(self.workers, self.device, self.workers_per_gpu))
         return local, task, local.workers
 
-    def _lookahead(self, recorded: dict[str, Any] | None, workers: int) -> int:
+    def _lookahead(self, recorded: dict[str, Any] | None, workers: int, budget: int) -> int:
         if self.lookahead is not None:
             return self.lookahead
         if recorded is not None:
             return int(recorded["lookahead"])
-        return default_lookahead(workers)
+        return default_lookahead(workers, budget)
 
 
 def _schedule(words: tuple[str, ...]) -> EpsilonSchedule:

@@ -1,5 +1,6 @@
 """Data sets by name: labelled images as arrays."""
 
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,9 +67,11 @@ def load_dataset(
     if name == "digits":
         return _digits(part, image_size)
     if name.startswith("folder:"):
-        return ImageData(*image_folder.load(Path(name.removeprefix("folder:")), part, image_size))
+        return ImageData(
+            *image_folder.load(Path(name.removeprefix("folder:")).expanduser(), part, image_size)
+        )
     if name.startswith("npz:"):
-        return _npz(Path(name.removeprefix("npz:")), part, image_size)
+        return _npz(Path(name.removeprefix("npz:")).expanduser(), part, image_size)
     if name in TORCHVISION:
         return _torchvision(name, data_root, part, image_size)
     raise InvalidInput(f"No data set {name!r}: expected {NAMES}.")
@@ -168,7 +171,7 @@ def _npz(path: Path, part: Part, image_size: int | None) -> ImageData:
         try:
             with np.load(path, allow_pickle=False) as archive:
                 arrays = dict(archive)
-        except (ValueError, OSError, EOFError) as error:
+        except (ValueError, OSError, EOFError, TypeError, zipfile.BadZipFile) as error:
             raise InvalidInput(f"{path} is not a readable .npz file ({error}).") from error
         for array in (f"x_{part}", f"y_{part}"):
             if array not in arrays:
@@ -177,6 +180,11 @@ def _npz(path: Path, part: Part, image_size: int | None) -> ImageData:
                 )
         images, labels = _checked_arrays(path, arrays[f"x_{part}"], arrays[f"y_{part}"])
         names = [str(c) for c in arrays.get("class_names", np.arange(labels.max() + 1))]
+        if len(names) != labels.max() + 1:
+            raise InvalidInput(
+                f"{path} must hold one class name for each of {labels.max() + 1} classes, "
+                f"but holds {len(names)}."
+            )
         return (images if image_size is None else _resized(images, image_size)), labels, names
 
     stat = path.stat()

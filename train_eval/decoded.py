@@ -3,14 +3,17 @@
 import hashlib
 import json
 import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import platformdirs
+from filelock import FileLock
 from numpy.typing import NDArray
+
+_FORMAT = 1  # changes whenever the same files would be decoded otherwise
+_DESCRIPTION = "description.json"
 
 Arrays = tuple[NDArray[np.uint8], NDArray[np.int64], tuple[str, ...], str]
 """Images, labels, class names, fingerprint."""
@@ -28,15 +31,17 @@ def cached(key: Sequence[Any], decode: Callable[[], tuple[Any, ...]]) -> Arrays:
         key: Plain data that changes whenever the source does.
         decode: Returns images, labels and class names.
     """
-    digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:32]
+    digest = hashlib.sha256(json.dumps([_FORMAT, *key]).encode()).hexdigest()[:32]
     folder = cache_root() / "decoded" / digest
-    if not (folder / "names.json").is_file():
-        images, labels, names = decode()
-        _write(folder, images, labels, names)
-    card = json.loads((folder / "names.json").read_text())
+    if not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_suffix(".lock")):  # one process decodes, the others wait
+            if not folder.is_dir():
+                _write(folder, *decode())
+    described = json.loads((folder / _DESCRIPTION).read_text())
     images = np.load(folder / "images.npy", mmap_mode="r")
     labels = np.load(folder / "labels.npy")
-    return images, labels, tuple(card["class_names"]), card["fingerprint"]
+    return images, labels, tuple(described["class_names"]), described["fingerprint"]
 
 
 def fingerprint(images: NDArray[np.uint8], labels: NDArray[np.int64], names: Sequence[str]) -> str:
@@ -49,16 +54,14 @@ def fingerprint(images: NDArray[np.uint8], labels: NDArray[np.int64], names: Seq
 
 def _write(folder: Path, images: Any, labels: Any, names: Sequence[str]) -> None:
     """Writes beside the folder and renames, so that no half-written folder is ever found."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix="draft-", dir=folder.parent))
+    unfinished = folder.with_suffix(".unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)  # of a process that was killed
+    unfinished.mkdir()
     try:
-        np.save(draft / "images.npy", images)
-        np.save(draft / "labels.npy", labels)
-        card = {"class_names": list(names), "fingerprint": fingerprint(images, labels, names)}
-        (draft / "names.json").write_text(json.dumps(card))
-        draft.rename(folder)
-    except OSError:
-        if not (folder / "names.json").is_file():  # else another process was faster
-            raise
+        np.save(unfinished / "images.npy", images)
+        np.save(unfinished / "labels.npy", labels)
+        described = {"class_names": list(names), "fingerprint": fingerprint(images, labels, names)}
+        (unfinished / _DESCRIPTION).write_text(json.dumps(described))
+        unfinished.rename(folder)
     finally:
-        shutil.rmtree(draft, ignore_errors=True)
+        shutil.rmtree(unfinished, ignore_errors=True)

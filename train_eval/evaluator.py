@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import threading
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -54,27 +55,41 @@ class TrainingEvaluator:
 
     def evaluate(self, architecture: Architecture, seed: int = 0) -> Evaluation:
         """The stored result, or trains the network now and stores it."""
-        known = self._store.find(self.task, architecture, seed)
-        if known is not None:
-            return known
-        evaluation = self.train(architecture, seed)
-        self._store.add(self.task, architecture, seed, evaluation)
-        return evaluation
+        with _one_at_a_time:
+            known = self._store.find(self.task, architecture, seed)
+            if known is not None:
+                return known
+            evaluation = train(architecture, self.data, self.recipe, seed)
+            return self._store.add(self.task, architecture, seed, evaluation)
 
     def train(
         self, architecture: Architecture, seed: int = 0, on_epoch: EpochCallback | None = None
     ) -> Evaluation:
         """Trains the network now, whatever the store knows, and stores nothing."""
-        return train(architecture, self.data, self.recipe, seed, on_epoch)
+        with _one_at_a_time:
+            return train(architecture, self.data, self.recipe, seed, on_epoch)
+
+    def prepare(self) -> None:
+        """Reads the images, which otherwise the first network does."""
+        self.data.prepare()
+
+
+_one_at_a_time = threading.Lock()  # torch's seed and threads are the process's
 
 
 def _find_device(name: str | None) -> torch.device:
+    """The device, without touching a GPU: environments are made in processes that fork."""
+    gpus = torch.cuda.device_count()
     if name is None:
-        name = "cuda" if torch.cuda.is_available() else "cpu"
+        name = "cuda" if gpus else "cpu"
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:  # AssertionError: no CUDA
+        if device.type == "cuda":
+            if (device.index or 0) >= gpus:
+                raise RuntimeError(f"there are {gpus} CUDA devices")
+        else:
+            torch.empty(0, device=device)
+    except (RuntimeError, NotImplementedError) as error:
         reason = str(error).partition("\n")[0].rstrip(".")
         raise InvalidInput(
             f"No device {name!r} here ({reason}): try cpu, or leave the device out."

@@ -5,11 +5,14 @@ mpi4py.futures, the standard library's) can take their place.
 """
 
 import os
+import signal
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from queue import LifoQueue
 from typing import Any
+
+import loky
 
 from gym_cnnarch import Architecture, Evaluation
 from train_eval.workers import EvaluationTask, WorkerProcess
@@ -43,7 +46,9 @@ class LocalExecutor(ThreadPoolExecutor):
     """
 
     def __init__(self, environments: Sequence[dict[str, str]]) -> None:
-        super().__init__(len(environments), thread_name_prefix="worker")
+        super().__init__(
+            len(environments), thread_name_prefix="worker", initializer=_leave_ctrl_c_to_main
+        )
         self.workers = len(environments)
         self.activity: dict[int, tuple[Architecture, float]] = {}
         self._processes = [WorkerProcess(environment) for environment in environments]
@@ -69,40 +74,43 @@ class LocalExecutor(ThreadPoolExecutor):
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Ends the workers at once; what they were training is lost."""
         super().shutdown(wait=False, cancel_futures=True)
-        for process in self._processes:
-            process.close()
+        with ThreadPoolExecutor(self.workers) as closers:
+            list(closers.map(WorkerProcess.close, self._processes))
         super().shutdown(wait=wait)
 
 
+def _leave_ctrl_c_to_main() -> None:
+    """A thread's blocked signals are inherited by the processes that it starts."""
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+
+
 def worker_environments(
-    workers: int | None = None, gpus: Sequence[str] = (), workers_per_gpu: int = 1
+    workers: int | None = None, device: str | None = None, workers_per_gpu: int = 1
 ) -> list[dict[str, str]]:
-    """Environment variables of each local worker; with GPUs each worker sees one.
+    """Environment variables of each local worker.
+
+    Without GPUs there is a worker a core. With GPUs, each worker sees one of them; if the device is
+    one GPU (or other accelerator) by its name, all share that.
 
     Args:
-        workers: Number of workers; None for one a GPU slot, or one a core without GPUs.
-        gpus: Names of the GPUs as in CUDA_VISIBLE_DEVICES.
+        workers: Number of workers; None for one a core, or ``workers_per_gpu`` a GPU.
+        device: As asked for: None, ``cpu``, ``cuda``, ``cuda:1``, ...
         workers_per_gpu: Workers that share a GPU.
     """
+    gpus = _visible_gpus() if device in (None, "cuda") else []
     if gpus:
         slots = [gpu for _ in range(workers_per_gpu) for gpu in gpus]
         number = len(slots) if workers is None else workers
         return [{"CUDA_VISIBLE_DEVICES": slots[i % len(slots)]} for i in range(number)]
-    return [{} for _ in range(workers or available_cores())]
+    slots_without = loky.cpu_count() if device in (None, "cpu") else workers_per_gpu
+    return [{} for _ in range(workers or slots_without)]
 
 
-def available_cores() -> int:
-    """Number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def visible_gpus(device: str | None) -> list[str]:
-    """Names of the GPUs to give to workers; none if the device is the CPU or one GPU by name."""
+def _visible_gpus() -> list[str]:
+    """Names of the GPUs as in CUDA_VISIBLE_DEVICES, without touching them."""
     import torch
 
-    if device not in (None, "cuda") or not torch.cuda.is_available():
-        return []
+    count = torch.cuda.device_count()
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return named.split(",") if named else [str(i) for i in range(torch.cuda.device_count())]
+    return named.split(",")[:count] if named else [str(i) for i in range(count)]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from rich.console import Console
 from rich.progress import track
 from torchvision.datasets import ImageFolder
@@ -16,6 +16,11 @@ from gym_cnnarch import InvalidInput
 from train_eval import decoded
 
 _GREY_MODES = {"1", "L"}
+_MODES = _GREY_MODES | {"P", "RGB", "RGBA", "LA", "CMYK", "YCbCr", "LAB", "HSV"}
+_QUARTER_TURNS = {5, 6, 7, 8}  # EXIF orientations that swap width and height
+
+# Pillow raises SyntaxError for broken PNG chunks.
+_UNREADABLE = (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError)
 
 
 def load(path: Path, part: str, image_size: int | None) -> decoded.Arrays:
@@ -90,20 +95,34 @@ def _open(folder: Path) -> ImageFolder:
 
 def _common_mode(files: list[Path], image_size: int | None) -> str:
     """L if all images are grey, else RGB; reads the headers alone, before the long decoding."""
-    sizes: dict[tuple[int, int], Path] = {}
     modes = set()
+    first: tuple[tuple[int, int], Path] | None = None
     for file in files:
         try:
             with Image.open(file) as picture:
-                sizes.setdefault(picture.size, file)
+                size = picture.size
+                turned = picture.getexif().get(ExifTags.Base.Orientation) in _QUARTER_TURNS
                 modes.add(picture.mode)
-        except (UnidentifiedImageError, OSError) as error:
+        except _UNREADABLE as error:
             raise _unreadable(file, error) from error
-        if image_size is None and len(sizes) > 1:
-            (one, first), (other, second) = list(sizes.items())
+        if picture.mode not in _MODES:
             raise InvalidInput(
-                f"Images must have one size, but {first} has {one[0]}x{one[1]} pixels and "
-                f"{second} {other[0]}x{other[1]}: set image_size in the recipe to resize them."
+                f"{file} has pixels of mode {picture.mode}, but expected 8 bits a channel: "
+                f"convert it."
+            )
+        if image_size is not None:
+            continue
+        size = size[::-1] if turned else size
+        first = first or (size, file)
+        if size != first[0]:
+            raise InvalidInput(
+                f"Images must have one size, but {first[1]} has {first[0][0]}x{first[0][1]} pixels "
+                f"and {file} {size[0]}x{size[1]}: set image_size in the recipe to resize them."
+            )
+        if size[0] != size[1]:
+            raise InvalidInput(
+                f"Images must be square, but {file} has {size[0]}x{size[1]} pixels: set image_size "
+                f"in the recipe to crop and resize them."
             )
     return "L" if modes <= _GREY_MODES else "RGB"
 
@@ -113,7 +132,7 @@ def _read(file: Path, mode: str) -> Image.Image:
         with Image.open(file) as picture:
             upright: Image.Image = ImageOps.exif_transpose(picture)
             return upright.convert(mode)
-    except (OSError, SyntaxError) as error:  # Pillow raises SyntaxError for broken PNG chunks
+    except _UNREADABLE as error:
         raise _unreadable(file, error) from error
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import Executor
 
 from rich.console import Console, Group
@@ -30,7 +30,7 @@ class SearchProgress:
 
     Attributes:
         unique: Number of unique networks learned.
-        best: The episode with the best accuracy; None before the first.
+        best: The episode with the best network; None before the first.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class SearchProgress:
         """Share of the workers' time that was spent in training, of the finished networks."""
         return self._trained_seconds / (self._elapsed * self._workers)
 
-    def follow(self) -> Iterator[Learned]:
+    def follow(self) -> Generator[Learned]:
         """Runs the search and shows its progress while its episodes pass through."""
         live = Live(get_renderable=self.render, console=self._console, refresh_per_second=4)
         if self._console.is_terminal:
@@ -95,17 +95,20 @@ class SearchProgress:
             self._trained += 1
             self._trained_seconds += learned.evaluation.train_seconds or 0.0
         self._recent.append(learned.evaluation.accuracy)
-        if self.best is None or learned.evaluation.accuracy > self.best.evaluation.accuracy:
+        if learned.evaluation.status == "ok" and (
+            self.best is None or learned.evaluation.accuracy > self.best.evaluation.accuracy
+        ):
             self.best = learned
         self._bar.update(self._task, completed=self.unique)
 
     def _facts(self) -> list[tuple[str, str]]:
         facts = []
         if self._epsilon is not None:
-            facts.append(("epsilon", f"{self._epsilon:.1f}"))
+            facts.append(("epsilon", f"{self._epsilon:g}"))
         if self.best is not None:
             accuracy, text = self.best.evaluation.accuracy, self.best.record.architecture
             facts.append(("best", f"{accuracy:.2%}  {text}"))
+        if self._recent:
             mean = sum(self._recent) / len(self._recent)
             facts.append((f"mean of the last {len(self._recent)}", f"{mean:.2%}"))
         facts.append(("episodes", str(self._episodes)))
@@ -125,7 +128,7 @@ class SearchProgress:
     def _worker_lines(self) -> list[Text]:
         """What each local worker trains, and how many networks wait for one."""
         if not isinstance(self._executor, LocalExecutor):
-            return []
+            return [Text(f"{self._search.in_flight} networks in flight")]
         now = time.monotonic()
         activity = sorted(self._executor.activity.items())
         lines = [

@@ -2,17 +2,23 @@
 
 import contextlib
 import logging
-import os
 import socket
 from concurrent.futures import Executor, Future
 from typing import Any
+
+import loky
 
 import agents
 import gym_cnnarch
 import train_eval
 from gym_cnnarch import Architecture, Evaluation, InvalidInput
-from train_eval.executors import available_cores
-from train_eval.workers import TRIES, EvaluationTask, WorkerDied, WorkerProcess
+from train_eval.workers import (
+    TRIES,
+    EvaluationTask,
+    WorkerDied,
+    WorkerProcess,
+    WorkersUnavailable,
+)
 
 
 class RayExecutor(Executor):
@@ -25,23 +31,23 @@ class RayExecutor(Executor):
     the network is trained in a process of its own, which is replaced like a local worker.
 
     Args:
-        address: Of the cluster, such as ``auto`` or ``ray://host:10001``; None starts Ray here.
+        address: Of the cluster: ``auto`` or HOST:PORT; None starts Ray here.
         cpus: CPUs that a network takes, fractions allowed.
-        gpus: GPUs that a network takes, fractions allowed.
-        workers: Networks at a time on a Ray that is started here; None for one a core.
+        gpus: GPUs that a network takes, fractions allowed; None for 1 if the cluster has GPUs.
+        workers: Networks to train at a time; None for as many as fit.
 
     Attributes:
-        workers: Networks that the cluster can train at a time.
+        workers: Networks that are trained at a time.
 
     Raises:
-        InvalidInput: If Ray is not installed, or there is no cluster at the address.
+        InvalidInput: If Ray is not installed, there is no cluster at the address, or no room on it.
     """
 
     def __init__(
         self,
         address: str | None = None,
         cpus: float = 1.0,
-        gpus: float = 0.0,
+        gpus: float | None = None,
         workers: int | None = None,
     ) -> None:
         try:
@@ -56,7 +62,7 @@ class RayExecutor(Executor):
         try:
             ray.init(
                 address=address or "local",
-                num_cpus=None if address else workers or available_cores(),
+                num_cpus=None if address else workers or loky.cpu_count(),
                 runtime_env={
                     "py_modules": [gym_cnnarch, agents, train_eval],
                     "env_vars": {"OMP_NUM_THREADS": "1"},
@@ -65,20 +71,23 @@ class RayExecutor(Executor):
                 log_to_driver=False,
                 logging_level=logging.ERROR,
             )
-        except (ConnectionError, ValueError, RuntimeError) as error:
+        except (ConnectionError, ImportError, ValueError, RuntimeError) as error:
             raise InvalidInput(f"No Ray cluster at {address or 'this machine'}: {error}") from error
-        self._evaluate = ray.remote(_evaluate).options(
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        if gpus is None:
+            gpus = 1.0 if any(node.get("GPU") for node in nodes) else 0.0
+        room = sum(_room(node, cpus, gpus) for node in nodes)
+        if room < 1:
+            ray.shutdown()
+            raise InvalidInput(
+                f"A network takes {cpus:g} CPUs and {gpus:g} GPUs, but no node of the Ray cluster "
+                f"has that: ask for less."
+            )
+        self.workers = min(workers or room, room)
+        remote = ray.remote(
             num_cpus=cpus, num_gpus=gpus, max_retries=TRIES - 1, retry_exceptions=False
         )
-        resources = ray.cluster_resources()
-        fits = [resources.get("CPU", 0.0) / cpus] if cpus else []
-        fits += [resources.get("GPU", 0.0) / gpus] if gpus else []
-        self.workers = int(min(fits, default=1))
-        if self.workers < 1:
-            raise InvalidInput(
-                f"A network takes {cpus:g} CPUs and {gpus:g} GPUs, but the Ray cluster has "
-                f"{resources.get('CPU', 0):g} and {resources.get('GPU', 0):g}."
-            )
+        self._evaluate = remote(_evaluate)
         self._references: dict[Future[Evaluation], Any] = {}
 
     def submit(  # type: ignore[override]
@@ -92,18 +101,26 @@ class RayExecutor(Executor):
         return future
 
     def _finish(self, future: Future[Evaluation], done: Future[Evaluation]) -> None:
-        """Passes a result on, with Ray's words for a dead worker or node as our own."""
+        """Passes a result on; what Ray says of dead workers and nodes in our own words."""
         self._references.pop(future, None)
         error = done.exception()
-        errors = self._ray.exceptions
-        died = (errors.WorkerCrashedError, errors.NodeDiedError, errors.OutOfMemoryError)
         if error is None:
             future.set_result(done.result())
-        elif isinstance(error, (*died, errors.ObjectLostError)):
-            reason = str(error).partition("\n")[0]
-            future.set_exception(WorkerDied(f"Ray's worker or node died {TRIES} times: {reason}"))
+            return
+        errors = self._ray.exceptions
+        died = (
+            errors.WorkerCrashedError,
+            errors.NodeDiedError,
+            errors.OutOfMemoryError,
+            errors.ObjectLostError,
+        )
+        if isinstance(error, errors.RayTaskError):
+            future.set_exception(error.cause)  # as it was raised, without the node's traceback
+        elif isinstance(error, died):
+            future.set_exception(WorkerDied(f"Ray's worker or node died {TRIES} times"))
         else:
-            future.set_exception(error)
+            reason = " ".join(str(error).split())
+            future.set_exception(WorkersUnavailable(f"Ray could not run a network: {reason}"))
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Ends the tasks at once, and Ray if it was started here; the cluster goes on."""
@@ -115,23 +132,32 @@ class RayExecutor(Executor):
 
 def _check_reachable(address: str) -> None:
     """Ray itself tries for minutes to reach a cluster that is not there."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
+    host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host, int(port)), timeout=10).close()
     except (OSError, ValueError) as error:
         raise InvalidInput(
-            f"No Ray cluster at {address} ({error}): expected auto, HOST:PORT or ray://HOST:PORT."
+            f"No Ray cluster at {address} ({error}): expected auto or HOST:PORT."
         ) from error
+
+
+def _room(node: dict[str, float], cpus: float, gpus: float) -> int:
+    """Networks that fit on a node at a time."""
+    fits = [node.get("CPU", 0.0) / cpus] if cpus else []
+    fits += [node.get("GPU", 0.0) / gpus] if gpus else []
+    return int(min(fits, default=1.0))
 
 
 _process: tuple[dict[str, str], WorkerProcess] | None = None
 
 
 def _evaluate(task: EvaluationTask, architecture: Architecture, seed: int) -> Evaluation:
-    """In a Ray worker: trains in this worker's own process, which sees the GPU that Ray chose."""
+    """In a Ray worker: trains in this worker's own process, which sees the GPUs that Ray chose."""
     global _process
-    gpu = os.environ.get("CUDA_VISIBLE_DEVICES")
-    environment = {} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu}
+    import ray
+
+    gpus = ray.get_runtime_context().get_accelerator_ids().get("GPU", [])
+    environment = {"CUDA_VISIBLE_DEVICES": ",".join(gpus)}
     if _process is not None and _process[0] != environment:
         _process[1].close()
         _process = None

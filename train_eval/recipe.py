@@ -1,11 +1,14 @@
 """How one network is trained for its reward."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from gym_cnnarch import InvalidInput
+
+_MAY_BE_ZERO = ("max_restarts", "dropout")
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,9 @@ class Recipe:
                 raise InvalidInput(
                     f"The recipe's {field.name} must be {_names(field.type)}, but is {value!r}."
                 )
-            least = 0 if field.name in ("max_restarts", "dropout") else None
-            if value is not None and (value < 0 or (value == 0 and least is None)):
+            if value is None or (field.name in _MAY_BE_ZERO and value == 0):
+                continue
+            if not (value > 0 and math.isfinite(value)):
                 raise InvalidInput(f"The recipe's {field.name} must be positive, but is {value!r}.")
 
     @classmethod
@@ -70,9 +74,13 @@ class Recipe:
         """
         if isinstance(spec, Recipe):
             return spec
+        if not isinstance(spec, str | Mapping):
+            raise InvalidInput(
+                f"A recipe is a preset's name or a mapping of settings, but came as {spec!r}."
+            )
         settings = {"preset": spec} if isinstance(spec, str) else dict(spec)
         preset = settings.pop("preset", "paper")
-        if preset not in PRESETS:
+        if not isinstance(preset, str) or preset not in PRESETS:
             raise InvalidInput(f"No recipe {preset!r}: the presets are {', '.join(PRESETS)}.")
         names = [field.name for field in dataclasses.fields(cls)]
         for name in settings:

@@ -1,7 +1,10 @@
 """What identifies a run, and its folder."""
 
 import hashlib
+import importlib.metadata
 import json
+import os
+import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,11 +14,11 @@ import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec, load_env_creator
 
 from agents import PAPER_SCHEDULE, Agent, EpsilonSchedule, MetaQNN, RandomWalk
-from gym_cnnarch import Evaluator, InvalidInput
+from gym_cnnarch import InvalidInput
 from gym_cnnarch.env import CNNArchEnv
 from train_eval.store import Store
 
-CARD = "run.json"
+RUN_FILE = "run.json"
 STORE = "store.sqlite"
 
 
@@ -72,12 +75,13 @@ def default_alpha(budget: int) -> float:
     return max(0.01, min(0.1, PAPER_SCHEDULE.total * 0.01 / budget))
 
 
-def default_lookahead(workers: int) -> int:
+def default_lookahead(workers: int, budget: int) -> int:
     """The lookahead for a number of workers: the paper's 1 for one, else 8 a worker.
 
+    But at most a tenth of the budget, beyond which the agent learns too late; workers then idle.
     Chosen by benchmarks/simulate_lookahead.py: see docs/large_searches.md.
     """
-    return 1 if workers == 1 else 8 * workers
+    return 1 if workers == 1 else min(8 * workers, max(1, budget // 10))
 
 
 def metaqnn_settings(
@@ -119,88 +123,117 @@ def make_agent(settings: Mapping[str, Any], num_actions: int, seed: int) -> Agen
 
 
 def open_run(
-    run_dir: Path, settings: RunSettings, store_path: Path | None = None
-) -> tuple[Store, str]:
-    """The store and name of a run, begun now or before.
+    run_dir: Path,
+    settings: RunSettings,
+    store_path: Path | None = None,
+    workers: int = 1,
+) -> Store:
+    """The store of a run, begun now or before.
 
     Args:
         run_dir: The run's folder.
         settings: The run's settings.
         store_path: A store to share with other runs; None for one in the folder.
+        workers: Number of networks that are trained at a time, which is recorded with a new run.
 
     Raises:
         InvalidInput: If the folder belongs to another run; the message names what differs.
         StoreError: If the store cannot be opened.
     """
-    card = _read_card(run_dir)
-    path = store_path or run_dir / STORE
-    if card is not None:
-        _check_same_run(run_dir, card["settings"], settings.as_json())
-        if store_path is not None and store_path.resolve() != _store_path(run_dir, card):
-            raise InvalidInput(
-                f"{run_dir} keeps its results in {_store_path(run_dir, card)}, "
-                f"not in {store_path}: "
-                f"leave the store out, or name another run directory."
-            )
-        path = _store_path(run_dir, card)
-    elif run_dir.exists() and (not run_dir.is_dir() or any(run_dir.iterdir())):
+    known = _read_run_file(run_dir)
+    if known is not None:
+        _check_same_run(run_dir, known["settings"], settings.as_json())
+        return _open_known(store_path or _store_path(run_dir, known), settings.run)
+    ours = {STORE, f"{STORE}-journal", RUN_FILE, _unfinished(RUN_FILE)}  # killed while it began
+    if run_dir.exists() and (
+        not run_dir.is_dir() or any(entry.name not in ours for entry in run_dir.iterdir())
+    ):
         raise InvalidInput(
             f"{run_dir} exists and holds no run of gym-cnnarch: name a new or an empty folder."
         )
-    store = Store(path)
-    store.add_run(settings.run, settings.as_json())
-    if card is None:
-        location = str(store_path.resolve()) if store_path else STORE
-        _write_card(
-            run_dir, {"store": location, "run": settings.run, "settings": settings.as_json()}
-        )
-    return store, settings.run
+    store = Store(store_path or run_dir / STORE)
+    store.add_run(settings.run, settings.as_json(), made_with(workers))
+    location = str(store_path.expanduser().resolve()) if store_path else STORE
+    content = {"store": location, "run": settings.run, "settings": settings.as_json()}
+    _write_run_file(run_dir, content)
+    return store
 
 
-def find_run(run_dir: Path) -> tuple[Store, str, dict[str, Any]]:
-    """The store, name and settings of an existing run.
+def find_run(run_dir: Path) -> tuple[Store, str]:
+    """The store and name of an existing run.
 
     Raises:
         InvalidInput: If the folder holds no run, or its store is gone.
     """
-    card = _read_card(run_dir)
-    if card is None:
+    known = _read_run_file(run_dir)
+    if known is None:
         raise InvalidInput(f"{run_dir} holds no run: expected the --run-dir of a search.")
-    path = _store_path(run_dir, card)
-    if not path.is_file():
-        raise InvalidInput(f"The store {path} of the run in {run_dir} is gone: put it back.")
-    return Store(path), card["run"], card["settings"]
+    return _open_known(_store_path(run_dir, known), known["run"]), known["run"]
 
 
 def recorded_settings(run_dir: Path) -> dict[str, Any] | None:
     """The settings of the run in a folder, None if there is none yet."""
-    card = _read_card(run_dir)
-    return None if card is None else card["settings"]
+    known = _read_run_file(run_dir)
+    return None if known is None else known["settings"]
 
 
-def _read_card(run_dir: Path) -> dict[str, Any] | None:
-    path = run_dir / CARD
+def made_with(workers: int) -> dict[str, Any]:
+    """What a run's numbers may depend on besides its settings, to be named if they change."""
+    packages = ("gym-cnnarch", "numpy", "torch")
+    return {
+        **{package: importlib.metadata.version(package) for package in packages},
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "workers": workers,
+    }
+
+
+def _open_known(path: Path, run: str) -> Store:
+    """The store that a run was begun in; never a new one in its place."""
+    if not path.expanduser().is_file():
+        raise InvalidInput(
+            f"The store {path} of this run is gone: put it back, or name another run directory to "
+            f"begin anew."
+        )
+    store = Store(path)
+    if store.find_run(run) is None:
+        raise InvalidInput(
+            f"The store {path} does not hold this run: put the right one back, or name another run "
+            f"directory to begin anew."
+        )
+    return store
+
+
+def _read_run_file(run_dir: Path) -> dict[str, Any] | None:
+    path = run_dir / RUN_FILE
     if not path.is_file():
         return None
     try:
-        card: dict[str, Any] = json.loads(path.read_text())
-        if {"store", "run", "settings"} <= card.keys():
-            return card
-    except ValueError:
+        known: dict[str, Any] = json.loads(path.read_text())
+        if {"store", "run", "settings"} <= known.keys():
+            return known
+    except (ValueError, AttributeError):
         pass
     raise InvalidInput(f"{path} does not describe a run: restore it, or name another folder.")
 
 
-def _write_card(run_dir: Path, card: dict[str, Any]) -> None:
-    """Writes beside the file and renames, so that no half-written card is ever found."""
+def _write_run_file(run_dir: Path, content: dict[str, Any]) -> None:
+    """Writes beside the file and renames, so that no half-written file is ever found."""
     run_dir.mkdir(parents=True, exist_ok=True)
-    draft = run_dir / f"{CARD}.draft"
-    draft.write_text(json.dumps(card, indent=2) + "\n")
-    draft.replace(run_dir / CARD)
+    unfinished = run_dir / _unfinished(RUN_FILE)
+    with unfinished.open("w") as file:
+        file.write(json.dumps(content, indent=2) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(run_dir / RUN_FILE)
 
 
-def _store_path(run_dir: Path, card: Mapping[str, Any]) -> Path:
-    return (run_dir / str(card["store"])).resolve()
+def _unfinished(name: str) -> str:
+    return f"{name}.unfinished"
+
+
+def _store_path(run_dir: Path, known: Mapping[str, Any]) -> Path:
+    return (run_dir / str(known["store"])).resolve()
 
 
 def _check_same_run(run_dir: Path, recorded: dict[str, Any], asked: dict[str, Any]) -> None:
@@ -217,21 +250,26 @@ def _check_same_run(run_dir: Path, recorded: dict[str, Any], asked: dict[str, An
 
 
 def describe(
-    env_id: str, env: CNNArchEnv, evaluator: Evaluator, agent: dict[str, Any], **rest: Any
+    env: CNNArchEnv, agent: dict[str, Any], seed: int, budget: int, lookahead: int = 1
 ) -> RunSettings:
     """The settings of a run on an environment that was made by its id."""
-    kwargs = env.spec.kwargs if env.spec else {}
+    assert env.spec is not None
+    kwargs = env.spec.kwargs
+    if env.evaluator is None:
+        raise InvalidInput(f"{env.spec.id} has no evaluator: a search needs one.")
     return RunSettings(
-        env=env_id,
+        env=env.spec.id,
         search_space=asdict(env.search_space),
         observe_size=env.observe_size,
-        task=evaluator.task,
+        task=env.evaluator.task,
         recipe=kwargs.get("recipe"),
         reward=kwargs.get("reward", "accuracy"),
         failure_reward=kwargs.get("failure_reward", 0.0),
         evaluation_seed=env.evaluation_seed,
         agent=agent,
-        **rest,
+        seed=seed,
+        budget=min(budget, env.search_space.count()),
+        lookahead=lookahead,
     )
 
 

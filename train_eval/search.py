@@ -4,7 +4,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -15,8 +14,8 @@ from agents import Agent, Episode
 from gym_cnnarch import Architecture, Evaluation, InvalidInput
 from gym_cnnarch.env import CNNArchEnv
 from gym_cnnarch.evaluation import Status
-from gym_cnnarch.reward import RewardFunction
 from gym_cnnarch.shapes import count_macs, count_parameters
+from train_eval.runs import RunSettings, made_with
 from train_eval.store import EpisodeRecord, Store
 from train_eval.workers import WorkerDied, WorkerHung
 
@@ -53,54 +52,40 @@ class Search:
     before comes from the store, so that repeating a run from the start is how it is continued.
 
     Args:
-        env: The environment, which gives the rules; it is stepped without its evaluator.
-        task: The evaluator's task, under which evaluations are stored.
-        evaluate: Called with an architecture and a seed, through the executor.
-        reward_function: Evaluation to reward.
+        env: The environment, which gives rules and rewards; it is stepped without its evaluator.
+        settings: The run's settings.
         agent: A new agent.
+        evaluate: Called with an architecture and the evaluation's seed, through the executor.
         store: Keeps evaluations and episodes; an evaluation is there before the agent learns it.
-        run: Name of the run in the store.
-        budget: Number of unique networks.
         executor: Where evaluations run.
-        lookahead: See above; 1 is the paper's Algorithm 1.
-        evaluation_seed: Seed of the evaluations.
 
     Attributes:
         exhausted: Whether the search ended for want of new networks.
-        waited_seconds: Time in which the search had nothing to do but to wait for evaluations.
     """
 
     def __init__(
         self,
         env: CNNArchEnv,
-        task: str,
-        evaluate: Callable[[Architecture, int], Evaluation],
-        reward_function: RewardFunction,
+        settings: RunSettings,
         agent: Agent,
+        evaluate: Callable[[Architecture, int], Evaluation],
         store: Store,
-        run: str,
-        budget: int,
         executor: Executor,
-        lookahead: int = 1,
-        evaluation_seed: int = 0,
     ) -> None:
         self._env = CNNArchEnv(search_space=env.search_space, observe_size=env.observe_size)
-        self._task = task
-        self._evaluate = evaluate
-        self._reward_function = reward_function
+        self._reward_function = env.reward_function
+        self._settings = settings
         self._agent = agent
+        self._evaluate = evaluate
         self._store = store
-        self._run = run
-        self._budget = min(budget, env.search_space.count())
         self._executor = executor
-        self._lookahead = lookahead
-        self._evaluation_seed = evaluation_seed
-        self._recorded = store.episodes(run)
+        self._recorded = {e.number: e for e in store.episodes(settings.run)}
         self._unsaved: list[EpisodeRecord] = []
         self._evaluations: dict[str, Evaluation | Future[Evaluation]] = {}
         self._in_flight: dict[Future[Evaluation], Architecture] = {}
+        self._waited = 0.0
+        self._waiting_since: float | None = None
         self.exhausted = False
-        self.waited_seconds = 0.0
 
     def __iter__(self) -> Iterator[Learned]:
         """Runs the search and yields each episode when the agent has learned from it."""
@@ -108,9 +93,9 @@ class Search:
         repeats = 0
         try:
             for number in count():
-                while pending and pending[0].number <= number - self._lookahead:
+                while pending and pending[0].number <= number - self._settings.lookahead:
                     yield self._learn(pending.popleft())
-                if len(self._evaluations) == self._budget:
+                if len(self._evaluations) == self._settings.budget:
                     break
                 if repeats == MAX_REPEATS:
                     self.exhausted = True
@@ -121,7 +106,9 @@ class Search:
             while pending:
                 yield self._learn(pending.popleft())
         finally:
-            self._save_all()
+            self._save_finished()
+            self._store.add_episodes(self._settings.run, self._unsaved)
+        self._store.finish_run(self._settings.run)
 
     def _act(self, number: int) -> _Acted:
         """Lets the agent build a network and asks for its evaluation if it is new."""
@@ -150,67 +137,84 @@ class Search:
         return _Acted(number, epsilon, architecture, observations, actions, masks, new)
 
     def _request(self, architecture: Architecture) -> Evaluation | Future[Evaluation]:
-        """The stored evaluation, or the promise of one."""
-        seed = self._evaluation_seed
-        known = self._store.find(self._task, architecture, seed)
+        """The stored evaluation, or the future one."""
+        seed = self._settings.evaluation_seed
+        known = self._store.find(self._settings.task, architecture, seed)
         if known is not None:
             return known
-        with self._not_own_time():
-            promise = self._executor.submit(self._evaluate, architecture, seed)
-        self._in_flight[promise] = architecture
-        return promise
+        began = time.perf_counter()
+        future = self._executor.submit(self._evaluate, architecture, seed)
+        if future.done():  # it was evaluated here and now
+            self._waited += time.perf_counter() - began
+        self._in_flight[future] = architecture
+        return future
 
     def _learn(self, acted: _Acted) -> Learned:
         """Waits for the evaluation, records it with the episode, then tells the agent."""
-        text = str(acted.architecture)
-        promise = self._evaluations[text]
-        if isinstance(promise, Future):
-            self._save_others_until(promise)
-            evaluation = self._result(promise)
-            with self._store.transaction():  # an evaluation that another run wrote first wins
-                evaluation = self._add(acted.architecture, evaluation)
-                record = self._record(acted, evaluation)
-                self._store.add_episodes(self._run, [*self._unsaved, record])
-            self._unsaved.clear()
+        evaluation = self._evaluations[str(acted.architecture)]
+        if isinstance(evaluation, Future):
+            self._wait_for(evaluation)
+            learned = self._save(acted, evaluation)
         else:
-            evaluation = promise
-            record = self._record(acted, evaluation)
-            self._unsaved.append(record)  # nothing new was paid: saved with the next evaluation
+            self._save_finished()
+            learned = Learned(self._record(acted, evaluation), evaluation)
+            self._unsaved.append(learned.record)  # nothing was paid: saved with the next evaluation
         self._agent.learn(
             Episode(
                 np.array(acted.observations),
                 np.array(acted.actions),
                 np.array(acted.action_masks),
-                record.reward,
+                learned.record.reward,
             )
         )
-        return Learned(record, evaluation)
+        return learned
 
-    def _save_others_until(self, promise: Future[Evaluation]) -> None:
-        """Waits for a promise, and saves whatever else is finished meanwhile."""
-        while True:
-            with self._not_own_time():
-                finished, _ = wait(self._in_flight, return_when=FIRST_COMPLETED)
-            for other in finished - {promise}:
-                self._add(self._in_flight[other], self._result(other))
-            if promise in finished:
-                return
+    def _wait_for(self, future: Future[Evaluation]) -> None:
+        """Waits for an evaluation, and saves whatever else is finished meanwhile."""
+        while not future.done():
+            self._waiting_since = time.perf_counter()
+            try:
+                wait(self._in_flight, return_when=FIRST_COMPLETED)
+            finally:
+                self._waited, self._waiting_since = self.waited_seconds, None
+            self._save_finished(but=future)
+        self._save_finished(but=future)
 
-    def _save_all(self) -> None:
-        """Saves what is finished or known, however the search ends."""
-        for promise in [p for p in self._in_flight if p.done() and not p.cancelled()]:
-            if promise.exception() is None:
-                self._add(self._in_flight[promise], promise.result())
-        self._store.add_episodes(self._run, self._unsaved)
+    def _save_finished(self, but: Future[Evaluation] | None = None) -> None:
+        """Saves the evaluations that are finished, whenever the agent will learn them."""
+        for future in [f for f in self._in_flight if f.done() and f is not but]:
+            if not future.cancelled() and not _ends_search(future):
+                stored = self._add(self._in_flight[future], self._result(future))
+                self._become_known(future, stored)
 
-    def _result(self, promise: Future[Evaluation]) -> Evaluation:
+    def _save(self, acted: _Acted, future: Future[Evaluation]) -> Learned:
+        """Commits an evaluation together with the episodes up to its own."""
+        evaluation = self._result(future)
+        with self._store.transaction():
+            stored = self._add(acted.architecture, evaluation)
+            record = self._record(acted, stored)
+            self._store.add_episodes(self._settings.run, [*self._unsaved, record])
+        self._unsaved.clear()
+        self._become_known(future, stored)
+        return Learned(record, stored)
+
+    def _add(self, architecture: Architecture, evaluation: Evaluation) -> Evaluation:
+        """What the store holds after adding the evaluation: an earlier one wins."""
+        seed = self._settings.evaluation_seed
+        return self._store.add(self._settings.task, architecture, seed, evaluation)
+
+    def _become_known(self, future: Future[Evaluation], stored: Evaluation) -> None:
+        architecture = self._in_flight.pop(future)
+        self._evaluations[str(architecture)] = stored
+
+    def _result(self, future: Future[Evaluation]) -> Evaluation:
         """What became of a network; a worker that died or hung is a result too."""
         try:
-            return promise.result()
+            return future.result()
         except WorkerDied as error:
-            return self._failed(self._in_flight[promise], "error", str(error))
+            return self._failed(self._in_flight[future], "error", str(error))
         except WorkerHung as error:
-            return self._failed(self._in_flight[promise], "timeout", str(error))
+            return self._failed(self._in_flight[future], "timeout", str(error))
 
     def _failed(self, architecture: Architecture, status: Status, message: str) -> Evaluation:
         shape = self._env.search_space.input_shape
@@ -222,28 +226,16 @@ class Search:
             message=message,
         )
 
-    def _add(self, architecture: Architecture, evaluation: Evaluation) -> Evaluation:
-        """Stores an evaluation; returns what the store then holds."""
-        stored = self._store.add(self._task, architecture, self._evaluation_seed, evaluation)
-        text = str(architecture)
-        promise = self._evaluations[text]
-        assert isinstance(promise, Future), "it was in flight"
-        del self._in_flight[promise]
-        self._evaluations[text] = stored
-        return stored
-
     @property
     def in_flight(self) -> int:
         """Number of networks that were asked for and are not evaluated yet."""
         return len(self._in_flight)
 
-    @contextmanager
-    def _not_own_time(self) -> Iterator[None]:
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.waited_seconds += time.perf_counter() - started
+    @property
+    def waited_seconds(self) -> float:
+        """Time in which the search had nothing to do but to wait for evaluations."""
+        since = self._waiting_since
+        return self._waited + (0.0 if since is None else time.perf_counter() - since)
 
     def _record(self, acted: _Acted, evaluation: Evaluation) -> EpisodeRecord:
         reward = self._reward_function(evaluation)
@@ -259,12 +251,23 @@ class Search:
 
     def _check_against_record(self, number: int, name: str, value: Any) -> None:
         """Repeating the run must retrace what is recorded of it."""
-        if number >= len(self._recorded):
+        if number not in self._recorded:
             return
         recorded = getattr(self._recorded[number], name)
-        if recorded != value:
-            raise InvalidInput(
-                f"This run left its recorded path: in episode {number} the {name} was {recorded}, "
-                f"but is now {value}; the code, NumPy or the machine has changed since: "
-                f"continue with what it was begun with, or start another run."
-            )
+        if recorded == value:
+            return
+        run = self._store.find_run(self._settings.run)
+        began = run.made_with if run is not None else {}
+        now = made_with(began.get("workers", 1))
+        changes = [f"{k} was {began[k]} and is {v}" for k, v in now.items() if began.get(k, v) != v]
+        raise InvalidInput(
+            f"This run left its recorded path: in episode {number} the {name} was {recorded}, but "
+            f"is now {value} ({'; '.join(changes) or 'the code or the machine has changed'}): "
+            f"continue it with what it was begun with, or start another run."
+        )
+
+
+def _ends_search(future: Future[Evaluation]) -> bool:
+    """Whether an evaluation raised what is no result: the search ends when it is its turn."""
+    error = future.exception()
+    return error is not None and not isinstance(error, (WorkerDied, WorkerHung))

@@ -26,8 +26,8 @@ CREATE TABLE IF NOT EXISTS evaluations (
     PRIMARY KEY (task, architecture, seed)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS runs (
-    run TEXT NOT NULL PRIMARY KEY, settings TEXT NOT NULL,
-    version TEXT NOT NULL, started_at TEXT NOT NULL
+    run TEXT NOT NULL PRIMARY KEY, settings TEXT NOT NULL, made_with TEXT NOT NULL,
+    started_at TEXT NOT NULL, finished_at TEXT
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS episodes (
     run TEXT NOT NULL REFERENCES runs, number INTEGER NOT NULL, actions TEXT NOT NULL,
@@ -62,12 +62,27 @@ class EpisodeRecord:
     new: bool
 
 
+@dataclass(frozen=True)
+class RunRecord:
+    """What is known of a run.
+
+    Attributes:
+        settings: All that its course depends on.
+        made_with: Versions and workers at its start.
+        finished: Whether it came to its end.
+    """
+
+    settings: dict[str, Any]
+    made_with: dict[str, Any]
+    finished: bool
+
+
 class Store:
     """Evaluations, runs and episodes.
 
-    Uses a rollback journal with full synchronisation: a call that returned has reached the disk.
-    WAL mode is avoided, since it fails on network file systems and SQLite before 3.51.3 can corrupt
-    a WAL file that two connections share.
+    One connection, for one thread at a time. It uses a rollback journal with full synchronisation:
+    a call that returned has reached the disk. WAL mode is avoided, since it fails on network file
+    systems and SQLite before 3.51.3 can corrupt a WAL file that two connections share.
 
     Args:
         path: The file, made if there is none; ``:memory:`` for no file.
@@ -81,22 +96,31 @@ class Store:
         self.path = path
         try:
             if str(path) != ":memory:":
-                Path(path).parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
+                self.path = path = Path(path).expanduser()
+                path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(
+                path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
             self._db.execute("PRAGMA synchronous = FULL")
             self._prepare()
         except (sqlite3.Error, OSError) as error:
             if isinstance(error, sqlite3.DatabaseError) and "not a database" in str(error):
                 raise InvalidInput(
-                    f"{path} is not a store of gym-cnnarch: name another file."
+                    f"{path} is not a store of gym-cnnarch, or its beginning is damaged: name "
+                    f"another file, or restore it from a copy."
                 ) from error
-            raise StoreError(f"Cannot open the store {path}: {error}.") from error
+            raise StoreError(
+                f"Cannot open the store {path}: {error}; check the folder, its permissions and the "
+                f"disk, or restore the file from a copy."
+            ) from error
 
     def _prepare(self) -> None:
         """Makes the tables of a new file; refuses another program's and a newer version's."""
+        self._db.execute("BEGIN")  # one view of the three, while another process makes its tables
+        (tables,) = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
         (application,) = self._db.execute("PRAGMA application_id").fetchone()
-        (tables,) = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        self._db.execute("COMMIT")
         if tables and application != _APPLICATION_ID:
             raise InvalidInput(f"{self.path} is another program's database: name another file.")
         if version > FORMAT:
@@ -159,21 +183,39 @@ class Store:
             json.dumps(evaluation.curve), evaluation.parameters, evaluation.macs,
             evaluation.train_seconds, evaluation.learning_rate, evaluation.message, _now(),
         )  # fmt: skip
-        if self._write("INSERT OR IGNORE INTO evaluations VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", [row]):
+        new = self._write(
+            "INSERT INTO evaluations VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"
+            " ON CONFLICT (task, architecture, seed) DO NOTHING",
+            [row],
+        )
+        if new:
             return evaluation
         earlier = self.find(task, architecture, seed)
-        assert earlier is not None, "a row that is not inserted exists"
+        assert earlier is not None, "a row that conflicts exists"
         return earlier
 
-    def add_run(self, run: str, settings: dict[str, Any]) -> None:
-        """Records a run, unless it is known."""
-        row = (run, json.dumps(settings), __version__, _now())
-        self._write("INSERT OR IGNORE INTO runs VALUES (?,?,?,?)", [row])
+    def add_run(self, run: str, settings: dict[str, Any], made_with: dict[str, Any]) -> None:
+        """Records a run and what it is made with (versions, workers), unless it is known."""
+        row = (run, json.dumps(settings), json.dumps(made_with), _now())
+        self._write(
+            "INSERT INTO runs (run, settings, made_with, started_at) VALUES (?,?,?,?)"
+            " ON CONFLICT (run) DO NOTHING",
+            [row],
+        )
 
-    def run_settings(self, run: str) -> dict[str, Any] | None:
-        """The settings of a run, None if it is unknown."""
-        row = self._read("SELECT settings FROM runs WHERE run = ?", (run,))
-        return json.loads(row[0][0]) if row else None
+    def finish_run(self, run: str) -> None:
+        """Records that a run came to its end."""
+        self._write(
+            "UPDATE runs SET finished_at = ? WHERE run = ? AND finished_at IS NULL", [(_now(), run)]
+        )
+
+    def find_run(self, run: str) -> RunRecord | None:
+        """What is recorded of a run, None if it is unknown."""
+        rows = self._read("SELECT settings, made_with, finished_at FROM runs WHERE run = ?", (run,))
+        if not rows:
+            return None
+        settings, made_with, finished_at = rows[0]
+        return RunRecord(json.loads(settings), json.loads(made_with), finished_at is not None)
 
     def add_episodes(self, run: str, episodes: Sequence[EpisodeRecord]) -> None:
         """Records episodes, unless they are known."""
@@ -181,7 +223,9 @@ class Store:
             (run, e.number, json.dumps(e.actions), e.epsilon, e.architecture, e.reward, e.new)
             for e in episodes
         ]
-        self._write("INSERT OR IGNORE INTO episodes VALUES (?,?,?,?,?,?,?)", rows)
+        self._write(
+            "INSERT INTO episodes VALUES (?,?,?,?,?,?,?) ON CONFLICT (run, number) DO NOTHING", rows
+        )
 
     def episodes(self, run: str) -> list[EpisodeRecord]:
         """All recorded episodes of a run, in order."""
@@ -199,7 +243,9 @@ class Store:
         try:
             return self._db.execute(query, parameters).fetchall()
         except sqlite3.Error as error:
-            raise StoreError(f"Cannot read the store {self.path}: {error}.") from error
+            raise StoreError(
+                f"Cannot read the store {self.path}: {error}; restore the file from a copy."
+            ) from error
 
     def _write(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> int:
         """Number of rows written, within the current transaction or else in one of its own."""

@@ -13,13 +13,16 @@ from train_eval.progress import duration
 from train_eval.store import EpisodeRecord, Store
 
 
-def summarise(run_dir: Path, store: Store, run: str, settings: dict[str, Any]) -> dict[str, Any]:
+def summarise(run_dir: Path, store: Store, run: str) -> dict[str, Any]:
     """All that is known of a run, as plain data.
 
     ``epsilons`` has one entry a phase of the schedule: the number of episodes and of unique models
     in it, the mean accuracy of the unique models and of all episodes. ``top`` lists all unique
     networks whose training succeeded, best first.
     """
+    record = store.find_run(run)
+    assert record is not None, "open_run and find_run see to that"
+    settings = record.settings
     episodes = store.episodes(run)
     evaluations = _evaluations(store, settings, episodes)
     unique = [episode for episode in episodes if episode.new]
@@ -31,6 +34,8 @@ def summarise(run_dir: Path, store: Store, run: str, settings: dict[str, Any]) -
         "store": str(store.path),
         "run": run,
         "settings": settings,
+        "made_with": record.made_with,
+        "finished": record.finished,
         "unique": len(unique),
         "budget": settings["budget"],
         "train_seconds": sum(e.train_seconds or 0.0 for e in evaluations.values()),
@@ -47,7 +52,7 @@ def tables(summary: dict[str, Any], top: int = 5) -> Group:
     for column in ("epsilon", "episodes", "unique models", "mean, unique", "mean, episodes"):
         phases.add_column(column, justify="right")
     for phase in summary["epsilons"]:
-        epsilon = "" if phase["epsilon"] is None else f"{phase['epsilon']:.1f}"
+        epsilon = "" if phase["epsilon"] is None else f"{phase['epsilon']:g}"
         phases.add_row(
             epsilon,
             str(phase["episodes"]),

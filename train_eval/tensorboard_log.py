@@ -1,7 +1,7 @@
 """A search's scalars for TensorBoard."""
 
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from pathlib import Path
 
 from gym_cnnarch import InvalidInput
@@ -11,7 +11,7 @@ from train_eval.search import Learned
 
 def log_to_tensorboard(
     episodes: Iterable[Learned], folder: Path, progress: SearchProgress
-) -> Iterator[Learned]:
+) -> Generator[Learned]:
     """Writes a point for each unique network while the episodes pass through.
 
     Names are Stable-Baselines3's where it has them; the step is the number of unique networks. A

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gym_cnnarch import Architecture, Evaluation, shapes
+from gym_cnnarch.errors import ProcessUnusable
 from gym_cnnarch.evaluation import Status
 from train_eval.datasets import ImageData, stratified_split
 from train_eval.network import build_network
@@ -20,6 +21,12 @@ from train_eval.recipe import Recipe
 
 EpochCallback = Callable[[int, float], None]
 """Told the number of finished epochs and the validation accuracy after the last."""
+
+
+_CHUNK = 4096  # images
+
+_OUT_OF_MEMORY = ("allocate memory", "not enough memory", "ALLOC_FAILED")
+"""How torch's CPU allocators, cuBLAS and cuDNN say it, which have no exception class for it."""
 
 
 class TimeLimitExceeded(Exception):
@@ -51,16 +58,26 @@ class Images:
     def batch(self, positions: Tensor) -> Tensor:
         """(B, channels, n, n) float, raw pixel values."""
         if self._device.type != "cpu":
-            return self._resident[positions.to(self._device)].float()
+            return self._resident[positions].float()
         return torch.from_numpy(self._data.images[self._indices[positions.numpy()]]).float()
 
     def channel_statistics(self) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation of each channel, (1, channels, 1, 1)."""
-        pixels = self._data.images[self._indices]
-        mean = pixels.mean(axis=(0, 2, 3), keepdims=True)
-        std = np.maximum(pixels.std(axis=(0, 2, 3), keepdims=True), 1e-6)
+        """Mean and standard deviation of each channel, (1, channels, 1, 1).
+
+        From a count of each pixel value, so that no more than a chunk of images is in memory.
+        """
+        channels = self._data.images.shape[1]
+        counts = np.zeros((channels, 256), dtype=np.int64)
+        for chunk in np.array_split(self._indices, 1 + len(self) // _CHUNK):
+            for channel in range(channels):
+                pixels = self._data.images[chunk, channel].ravel()
+                counts[channel] += np.bincount(pixels, minlength=256)
+        values = np.arange(256.0)
+        total = counts.sum(axis=1)
+        mean = counts @ values / total
+        std = np.sqrt(np.maximum(counts @ values**2 / total - mean**2, 1e-12))
         as_tensor = lambda array: torch.tensor(array, dtype=torch.float32, device=self._device)
-        return as_tensor(mean), as_tensor(std)
+        return as_tensor(mean).view(1, -1, 1, 1), as_tensor(std).view(1, -1, 1, 1)
 
 
 class TrainingData:
@@ -89,6 +106,15 @@ class TrainingData:
         self.chance = np.bincount(data.labels[validation]).max() / len(validation)
         self.split = hashlib.sha256(train.tobytes() + validation.tobytes()).hexdigest()
 
+    def prepare(self) -> None:
+        """Reads the images once, so that this is not part of the first network's time."""
+        if self.device.type == "cpu":
+            self.inputs(self.train, torch.arange(1))
+            return
+        for images in (self.train, self.validation):
+            self.inputs(images, torch.arange(1, device=self.device))
+            _ = images.labels
+
     @cached_property
     def _statistics(self) -> tuple[Tensor, Tensor]:
         return self.train.channel_statistics()
@@ -109,23 +135,33 @@ def train(
 ) -> Evaluation:
     """Trains one network (paper, section 5, with the recipe's settings) and says how well it does.
 
-    Running out of memory or time, a loss that is not finite, and errors of the device are results,
-    not exceptions. The process's random state and thread count are left as they were.
+    Running out of memory or time, a loss that is not finite, and errors of torch are results, not
+    exceptions. The process's random state and thread count are left as they were. On the CPU equal
+    seeds give equal results; on a GPU nearly so, since some of CUDA's kernels add in any order.
+
+    Raises:
+        ProcessUnusable: If the GPU answers this process no more.
     """
     attempt = _Attempt(data, recipe, on_epoch)
     started = time.perf_counter()
     status: Status = "ok"
     message = ""
     try:
-        with _seeded(f"{seed}:{architecture}", data.device), _one_thread():
+        with (
+            _seeded(f"{seed}:{architecture}", data.device),
+            _one_thread(),
+            torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True),
+        ):
             status, message = attempt.run(architecture)
     except TimeLimitExceeded:
         status, message = "timeout", f"not finished after {recipe.time_limit:g} seconds"
     except (MemoryError, torch.OutOfMemoryError) as error:
         status, message = "out_of_memory", str(error) or "out of memory"
-    except RuntimeError as error:  # torch's CPU allocator has no exception class of its own
-        status = "out_of_memory" if "allocate memory" in str(error) else "error"
+    except RuntimeError as error:
         message = str(error)
+        status = "out_of_memory" if any(m in message for m in _OUT_OF_MEMORY) else "error"
+    if data.device.type == "cuda":
+        _check_device(data.device)
     return Evaluation(
         accuracy=max(attempt.curve, default=0.0),
         status=status,
@@ -182,11 +218,12 @@ class _Attempt:
                 group["lr"] = learning_rate * recipe.decay ** (epoch // recipe.decay_every)
             network.train()
             total = torch.zeros((), device=device)
-            for positions in torch.randperm(len(self.data.train)).split(recipe.batch_size):
+            order = torch.randperm(len(self.data.train)).to(device)
+            for positions in order.split(recipe.batch_size):
                 self._check_time()
                 with precision.autocast():
                     logits = network(self.data.inputs(self.data.train, positions))
-                labels = self.data.train.labels[positions.to(device)]
+                labels = self.data.train.labels[positions]
                 loss = nn.functional.cross_entropy(logits.float(), labels)
                 optimizer.zero_grad()
                 precision.step(loss, optimizer)
@@ -202,11 +239,13 @@ class _Attempt:
         network.eval()
         images = self.data.validation
         correct = torch.zeros((), dtype=torch.int64, device=self.data.device)
-        for positions in torch.arange(len(images)).split(self.recipe.batch_size):
+        for positions in torch.arange(len(images), device=self.data.device).split(
+            self.recipe.batch_size
+        ):
             self._check_time()
             with precision.autocast():
                 logits = network(self.data.inputs(images, positions))
-            correct += (logits.argmax(1) == images.labels[positions.to(self.data.device)]).sum()
+            correct += (logits.argmax(1) == images.labels[positions]).sum()
         return int(correct) / len(images)
 
     def _check_time(self) -> None:
@@ -220,7 +259,10 @@ class _Precision:
     def __init__(self, device: torch.device) -> None:
         self._device_type = device.type
         self._enabled = device.type == "cuda"
-        bf16 = self._enabled and torch.cuda.is_bf16_supported()
+        bf16 = False
+        if self._enabled:
+            with torch.cuda.device(device):  # emulated bf16 is slower than fp16
+                bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
         self._dtype = torch.bfloat16 if bf16 or not self._enabled else torch.float16
         self._scaler = torch.amp.GradScaler(device.type, enabled=self._enabled and not bf16)
 
@@ -236,9 +278,13 @@ class _Precision:
 @contextmanager
 def _seeded(text: str, device: torch.device) -> Iterator[None]:
     """Seeds torch from a text, and restores its random state in the end."""
+    seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") >> 1
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices):
-        torch.manual_seed(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") >> 1)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every GPU
+        if devices:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
         yield
 
 
@@ -254,3 +300,13 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
+
+
+def _check_device(device: torch.device) -> None:
+    """After some errors a process can use its GPU no more; and gives unused memory to others."""
+    try:
+        torch.cuda.synchronize(device)
+        torch.cuda.empty_cache()
+    except RuntimeError as error:
+        reason = str(error).partition("\n")[0]
+        raise ProcessUnusable(f"{device} works no more in this process: {reason}") from error

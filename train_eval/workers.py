@@ -2,17 +2,20 @@
 
 import json
 import os
+import platform
 import signal
 import threading
 import time
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from pathlib import Path
 
 from loky import ProcessPoolExecutor
 
-from gym_cnnarch import Architecture, Evaluation, Evaluator
+from gym_cnnarch import Architecture, Evaluation, Evaluator, InvalidInput
+from gym_cnnarch.env import CNNArchEnv
+from gym_cnnarch.errors import ProcessUnusable
 from gym_cnnarch.evaluation import load
 
 TRIES = 2
@@ -44,26 +47,62 @@ class EvaluationTask:
     Attributes:
         evaluator: ``module:attribute``.
         settings: The evaluator's keyword arguments as JSON.
+        task: The evaluator's task, which it must have wherever it is made.
         time_limit: The recipe's, in seconds; None for no limit.
     """
 
     evaluator: str
     settings: str
+    task: str
     time_limit: float | None = None
 
     def __call__(self, architecture: Architecture, seed: int) -> Evaluation:
-        """Evaluates one architecture."""
+        """Evaluates one architecture.
+
+        Raises:
+            InvalidInput: If the evaluator cannot be made here, or finds other data here.
+        """
         return self.prepare().evaluate(architecture, seed)
 
     def prepare(self) -> Evaluator:
         """The evaluator, made once a process."""
-        return _make_evaluator(self.evaluator, self.settings)
+        return _make_evaluator(self)
 
 
 @lru_cache(maxsize=1)
-def _make_evaluator(name: str, settings: str) -> Evaluator:
-    evaluator: Evaluator = load(name)(**json.loads(settings))
+def _make_evaluator(task: EvaluationTask) -> Evaluator:
+    evaluator: Evaluator = load(task.evaluator)(**json.loads(task.settings))
+    if evaluator.task != task.task:
+        raise InvalidInput(
+            f"A worker on {platform.node()} found other data or has other code than the search: it "
+            f"would evaluate {evaluator.task}, not {task.task}; give it the same."
+        )
+    if hasattr(evaluator, "prepare"):
+        evaluator.prepare()
     return evaluator
+
+
+def describe_task(env: CNNArchEnv) -> EvaluationTask:
+    """The task of an environment's evaluator; paths in it become absolute.
+
+    Raises:
+        InvalidInput: If the evaluator was not made by its name.
+    """
+    if env.evaluator is None or env.evaluator_name is None:
+        raise InvalidInput("Only an evaluator that is named 'module:attribute' can be sent away.")
+    settings = dict(env.evaluator_settings)
+    kind, separator, path = str(settings.get("dataset")).partition(":")
+    if separator:
+        settings["dataset"] = f"{kind}:{Path(path).expanduser().resolve()}"
+    if settings.get("data_root"):
+        settings["data_root"] = str(Path(settings["data_root"]).expanduser().resolve())
+    recipe = getattr(env.evaluator, "recipe", None)
+    return EvaluationTask(
+        env.evaluator_name,
+        json.dumps(settings, sort_keys=True),
+        env.evaluator.task,
+        getattr(recipe, "time_limit", None),
+    )
 
 
 class WorkerProcess:
@@ -77,7 +116,11 @@ class WorkerProcess:
     """
 
     def __init__(self, environment: dict[str, str]) -> None:
-        self._environment = {"OMP_NUM_THREADS": "1", **environment}
+        self._environment = {
+            "OMP_NUM_THREADS": "1",
+            "LOKY_MAX_MEMORY_LEAK_SIZE": "1e15",  # a worker that has read its images has not leaked
+            **environment,
+        }
         self._pool: ProcessPoolExecutor | None = None
         self._closed = False
 
@@ -92,7 +135,7 @@ class WorkerProcess:
         for _ in range(TRIES):
             pool = self._started_for(task)
             try:
-                future = pool.submit(task, architecture, seed)
+                future = pool.submit(_evaluate, task, architecture, seed)
                 limit = None if task.time_limit is None else task.time_limit + GRACE
                 return future.result(timeout=limit)  # type: ignore[no-any-return]
             except BrokenExecutor:
@@ -143,6 +186,14 @@ def _prepare(task: EvaluationTask) -> None:
     task.prepare()
 
 
+def _evaluate(task: EvaluationTask, architecture: Architecture, seed: int) -> Evaluation:
+    """Evaluates; a process that is of no more use ends, so that a fresh one takes its place."""
+    try:
+        return task(architecture, seed)
+    except ProcessUnusable:
+        os._exit(1)
+
+
 def _begin_worker(parent: int) -> None:
     """Leaves Ctrl-C to the driver, and ends when the driver is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -153,9 +204,3 @@ def _end_with(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(1.0)
     os._exit(1)
-
-
-def describe_task(evaluator: str, settings: dict[str, Any], made: Evaluator) -> EvaluationTask:
-    """The task for an evaluator that was made by its name in this process."""
-    recipe = getattr(made, "recipe", None)
-    return EvaluationTask(evaluator, json.dumps(settings), getattr(recipe, "time_limit", None))

@@ -35,21 +35,16 @@ def make_search(
     if agent != "metaqnn":
         settings = {"name": agent}
     evaluator = evaluator or InstantEvaluator()
-    described = describe(
-        DIGITS, env, evaluator, settings, seed=seed, budget=budget, lookahead=lookahead
-    )
-    store, run = open_run(run_dir, described, store)
+    env.evaluator = evaluator
+    described = describe(env, settings, seed, budget, lookahead)
+    store = open_run(run_dir, described, store)
     made = options.pop("made", None) or make_agent(settings, len(env.search_space.actions), seed)
     search = Search(
         env,
-        evaluator.task,
-        options.pop("evaluate", None) or evaluator.evaluate,
-        env.reward_function,
+        described,
         made,
+        options.pop("evaluate", None) or evaluator.evaluate,
         store,
-        run,
-        budget,
         options.pop("executor", None) or InlineExecutor(),
-        lookahead,
     )
-    return search, store, run
+    return search, store, described.run

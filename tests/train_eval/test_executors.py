@@ -14,10 +14,11 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import gymnasium as gym
+import loky
 import numpy as np
 import pytest
 
-from gym_cnnarch import Architecture
+from gym_cnnarch import Architecture, InvalidInput
 from train_eval import workers
 from train_eval.executors import InlineExecutor, LocalExecutor, worker_environments
 from train_eval.workers import EvaluationTask, WorkerHung, WorkersUnavailable
@@ -34,7 +35,7 @@ def evaluators_on_the_path(monkeypatch):
 
 def task(name, notes, time_limit=None, **settings):
     settings = json.dumps({"notes": str(notes), **settings})
-    return EvaluationTask(f"worker_evaluators:{name}", settings, time_limit)
+    return EvaluationTask(f"worker_evaluators:{name}", settings, "instant", time_limit)
 
 
 def asked(notes):
@@ -136,7 +137,7 @@ def test_workers_end_with_a_driver_that_is_killed(tmp_path):
         "from train_eval.executors import LocalExecutor\n"
         "from train_eval.workers import EvaluationTask\n"
         f"settings = json.dumps({{'notes': {str(tmp_path)!r}, 'delay': 0}})\n"
-        "task = EvaluationTask('worker_evaluators:DelayedEvaluator', settings)\n"
+        "task = EvaluationTask('worker_evaluators:DelayedEvaluator', settings, 'instant')\n"
         "executor = LocalExecutor([{}])\n"
         "executor.submit(task, Architecture.parse('[SM(10)]'), 0).result()\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
@@ -218,11 +219,43 @@ def test_environments_in_several_processes_share_one_store(tmp_path):
         assert found == {evaluation.accuracy if evaluation.status == "ok" else 0.0}
 
 
-def test_each_worker_sees_one_gpu():
-    def seen(**options):
-        return [env.get("CUDA_VISIBLE_DEVICES") for env in worker_environments(**options)]
+def test_a_worker_with_other_data_is_refused(tmp_path):
+    other = EvaluationTask(
+        "worker_evaluators:DelayedEvaluator", json.dumps({"notes": str(tmp_path)}), "other task"
+    )
+    with LocalExecutor([{}]) as executor:
+        future = executor.submit(other, NETWORK, 0)
+        with pytest.raises(InvalidInput, match=r"other data.*instant, not other task"):
+            future.result()
 
-    assert seen(workers=3) == [None] * 3
-    assert seen(gpus=["0", "1"]) == ["0", "1"]
-    assert seen(gpus=["2", "5"], workers_per_gpu=2) == ["2", "5", "2", "5"]
-    assert seen(gpus=["0", "1"], workers=3) == ["0", "1", "0"]
+
+def test_a_process_that_lost_its_gpu_is_replaced(tmp_path):
+    lost = task("LostEvaluator", tmp_path)
+    with LocalExecutor([{}]) as executor:
+        assert executor.submit(lost, NETWORK, 0).result().status == "ok"
+    assert (tmp_path / "lost").stat().st_size == 2
+
+
+@pytest.mark.parametrize(
+    ("gpus", "options", "seen"),
+    [
+        (0, {"workers": 3}, [None] * 3),
+        (0, {}, [None] * loky.cpu_count()),
+        (2, {}, ["0", "1"]),
+        (2, {"device": "cuda", "workers_per_gpu": 2}, ["0", "1", "0", "1"]),
+        (2, {"workers": 3}, ["0", "1", "0"]),
+        (2, {"device": "cpu"}, [None] * loky.cpu_count()),
+        (2, {"device": "cuda:1"}, [None]),
+        (2, {"device": "cuda:1", "workers_per_gpu": 3}, [None] * 3),
+    ],
+)
+def test_each_worker_sees_one_gpu(monkeypatch, gpus, options, seen):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
+    assert [env.get("CUDA_VISIBLE_DEVICES") for env in worker_environments(**options)] == seen
+
+
+def test_gpus_are_named_as_the_driver_sees_them(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    assert [env["CUDA_VISIBLE_DEVICES"] for env in worker_environments()] == ["5", "7"]

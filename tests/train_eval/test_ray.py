@@ -1,14 +1,16 @@
-"""The Ray executor on a real Ray: one node here, and a cluster that loses a node."""
+"""The Ray executor on a real Ray: a cluster that loses a node, and what a node may find."""
 
 import json
+import time
+from pathlib import Path
 
 import pytest
 
-from gym_cnnarch import InvalidInput
+from gym_cnnarch import Architecture, InvalidInput
 from train_eval.evaluator import TrainingEvaluator
 from train_eval.executors import InlineExecutor
 from train_eval.ray_executor import RayExecutor
-from train_eval.workers import EvaluationTask
+from train_eval.workers import EvaluationTask, WorkerDied
 
 from .instant import make_search
 
@@ -20,50 +22,82 @@ SETTINGS = {
     "recipe": {"preset": "digits", "epochs": 1, "train_size": 200},
     "device": "cpu",
 }
-TASK = EvaluationTask("train_eval.evaluator:TrainingEvaluator", json.dumps(SETTINGS))
+NETWORK = Architecture.parse("[SM(10)]")
 
 pytestmark = pytest.mark.filterwarnings("default")  # Ray's own
 
 
 def search_with(run_dir, executor, evaluate, after=None):
     """Episodes and Q-values of a search; ``after`` is called once 5 episodes are learned."""
-    with executor:
-        search, store, run = make_search(
-            run_dir, budget=24, lookahead=6, executor=executor, evaluate=evaluate
-        )
-        for number, _ in enumerate(search, start=1):
-            if number == 5 and after is not None:
-                after()
+    search, store, run = make_search(
+        run_dir, budget=24, lookahead=6, executor=executor, evaluate=evaluate
+    )
+    for number, _ in enumerate(search, start=1):
+        if number == 5 and after is not None:
+            after()
     return store.episodes(run), search._agent._table._values
 
 
-@pytest.fixture(scope="module")
-def expected(tmp_path_factory):
+@pytest.fixture
+def cluster(monkeypatch):
+    """Two nodes of one CPU; their workers find this folder's evaluators."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    made = cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    made.second = made.add_node(num_cpus=1)
+    yield made
+    made.shutdown()
+
+
+def test_searches_on_a_cluster_equal_searches_here(tmp_path, cluster):
+    """With random delays on two nodes; with real training while one of them is lost."""
     evaluator = TrainingEvaluator(**SETTINGS)
-    return search_with(
-        tmp_path_factory.mktemp("inline") / "run", InlineExecutor(), evaluator.evaluate
+    trained = search_with(tmp_path / "here", InlineExecutor(), evaluator.evaluate)
+    instant = search_with(tmp_path / "instant", InlineExecutor(), None)
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    settings = json.dumps({"notes": str(notes), "delay": 0.3})
+    delayed = EvaluationTask("worker_evaluators:DelayedEvaluator", settings, "instant")
+    training = EvaluationTask(
+        "train_eval.evaluator:TrainingEvaluator", json.dumps(SETTINGS), evaluator.task
     )
 
-
-def test_a_cluster_that_loses_a_node_gives_the_same_episodes_and_q_values(tmp_path, expected):
-    cluster = cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-    try:
-        node = cluster.add_node(num_cpus=1)
-        executor = RayExecutor(cluster.address)
+    with RayExecutor(cluster.address) as executor:
         assert executor.workers == 2
-        removed = []
+        assert search_with(tmp_path / "delayed", executor, delayed) == instant
+        assert len(list(notes.glob("pid-*"))) == 2  # both nodes had a part
 
-        def remove_node():
-            cluster.remove_node(node, allow_graceful=False)
-            removed.append(len([n for n in ray.nodes() if n["Alive"]]))
+        def lose_the_second_node():
+            busy = ray.available_resources().get("CPU", 0.0)
+            assert busy == 0.0, "both nodes are at work"
+            cluster.remove_node(cluster.second, allow_graceful=False)
+            while sum(node["Alive"] for node in ray.nodes()) > 1:
+                time.sleep(0.1)
 
-        assert search_with(tmp_path / "run", executor, TASK, remove_node) == expected
-        assert removed
-    finally:
-        cluster.shutdown()
+        lost = search_with(tmp_path / "lost", executor, training, lose_the_second_node)
+        assert lost == trained
+
+        failures(executor, tmp_path, evaluator)
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:9", "ray://127.0.0.1:9", "nowhere"])
+def failures(executor, tmp_path, evaluator):
+    """A worker that dies twice, and a node with other data, are told in one line each."""
+    settings = json.dumps({"notes": str(tmp_path), "victim": "[SM(10)]", "deaths": 2})
+    dying = EvaluationTask("worker_evaluators:FragileEvaluator", settings, "instant")
+    with pytest.raises(WorkerDied, match=r"^the worker process died 2 times in a row[^\n]*$"):
+        executor.submit(dying, NETWORK, 0).result()
+    other = EvaluationTask(
+        "train_eval.evaluator:TrainingEvaluator", json.dumps(SETTINGS), "other task"
+    )
+    with pytest.raises(InvalidInput, match=r"^A worker on [^\n]*other data[^\n]*other task"):
+        executor.submit(other, NETWORK, 0).result()
+
+
+def test_more_than_a_node_has_is_refused(cluster):
+    with pytest.raises(InvalidInput, match="takes 2 CPUs and 0 GPUs, but no node"):
+        RayExecutor(cluster.address, cpus=2)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:9", "nowhere"])
 def test_a_cluster_that_is_not_there_is_named(address):
     with pytest.raises(InvalidInput, match=f"No Ray cluster at {address}"):
         RayExecutor(address)

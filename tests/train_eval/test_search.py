@@ -1,5 +1,6 @@
 """The search loop's laws, with an evaluator that answers at once."""
 
+import importlib.metadata
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,7 +11,8 @@ from agents import MetaQNN, RandomWalk
 from gym_cnnarch import InvalidInput
 from train_eval import search as search_module
 from train_eval.executors import InlineExecutor
-from train_eval.runs import make_env, metaqnn_settings
+from train_eval.runs import default_lookahead, describe, make_env, metaqnn_settings, open_run
+from train_eval.search import Search
 
 from .instant import DIGITS, InstantEvaluator, make_search
 
@@ -110,6 +112,67 @@ def test_leaving_the_recorded_path_is_refused_and_named(tmp_path):
         list(make_search(tmp_path, made=other)[0])
 
 
+def test_leaving_the_recorded_path_with_another_version_names_it(tmp_path, monkeypatch):
+    list(make_search(tmp_path)[0])
+    version = importlib.metadata.version
+    monkeypatch.setattr(
+        "importlib.metadata.version", lambda name: "9.9" if name == "numpy" else version(name)
+    )
+    with pytest.raises(InvalidInput, match=r"numpy was .* and is 9\.9"):
+        list(make_search(tmp_path, made=MetaQNN(11, seed=1))[0])
+
+
+def test_a_reward_that_is_not_finite_ends_the_search_and_keeps_the_evaluation(tmp_path):
+    search, store, run = make_search(tmp_path, "random_walk")
+
+    def broken(evaluation):
+        raise InvalidInput("The reward must be a finite number.")
+
+    search._reward_function = broken
+    with pytest.raises(InvalidInput):
+        list(search)
+    assert store.episodes(run) == []
+    assert stored(tmp_path) == 1
+
+
+def test_inline_evaluations_are_saved_even_when_the_agent_learns_them_much_later(tmp_path):
+    evaluator = InstantEvaluator()
+    search, _, _ = make_search(tmp_path, lookahead=8, budget=40, evaluator=evaluator)
+    for _ in search:
+        assert stored(tmp_path) >= len(evaluator.asked) - 1  # all but the one just evaluated
+
+
+def stored(run_dir):
+    """Number of evaluations that another process would see."""
+    with sqlite3.connect(run_dir / "store.sqlite") as db:
+        return db.execute("SELECT count(*) FROM evaluations").fetchone()[0]
+
+
+def test_a_store_that_is_gone_is_never_replaced_by_a_new_one(tmp_path):
+    list(make_search(tmp_path)[0])
+    path = tmp_path / "store.sqlite"
+    for damage in (path.unlink, path.touch):
+        damage()
+        with pytest.raises(InvalidInput, match="put"):
+            make_search(tmp_path)
+
+
+def test_a_run_that_was_killed_while_it_began_can_begin_again(tmp_path):
+    make_search(tmp_path)
+    for left in ("run.json", None):
+        if left is not None:
+            (tmp_path / left).rename(tmp_path / f"{left}.unfinished")
+        search, _, _ = make_search(tmp_path)
+        assert len(list(search)) >= 60
+
+
+def test_the_default_lookahead_grows_with_the_workers_up_to_a_tenth_of_the_budget():
+    assert default_lookahead(workers=1, budget=2700) == 1
+    assert default_lookahead(workers=2, budget=2700) == 16
+    assert default_lookahead(workers=64, budget=150) == 15
+    assert default_lookahead(workers=4, budget=5) == 1
+
+
 def test_failures_are_recorded_rewarded_and_do_not_end_the_search(tmp_path):
     statuses = ("ok", "diverged", "out_of_memory", "timeout", "error")
     search, _, _ = make_search(tmp_path, evaluator=InstantEvaluator(statuses))
@@ -135,13 +198,13 @@ def test_a_budget_beyond_the_space_is_the_space(tmp_path):
         evaluator=None,
         search_space={"preset": "digits", "max_layers": 1, "conv_filters": [8]},
     )
-    store = make_search(tmp_path)[1]
-    search = search_module.Search(
-        env, "instant", InstantEvaluator().evaluate, env.reward_function, RandomWalk(5), store,
-        "run", 100, InlineExecutor(),
-    )  # fmt: skip
-    learned = list(search)
-    assert len({e.record.architecture for e in learned}) == env.search_space.count() == 6
+    env.evaluator = InstantEvaluator()
+    settings = describe(env, {"name": "random_walk"}, seed=0, budget=100)
+    store = open_run(tmp_path / "run", settings)
+    agent = RandomWalk(len(env.search_space.actions))
+    learned = list(Search(env, settings, agent, env.evaluator.evaluate, store, InlineExecutor()))
+    assert settings.budget == env.search_space.count() == 6
+    assert len({e.record.architecture for e in learned}) == 6
 
 
 def test_an_agent_that_acts_illegally_is_named(tmp_path):

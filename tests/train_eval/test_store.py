@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from gym_cnnarch import Architecture, Evaluation, InvalidInput
-from train_eval.store import FORMAT, EpisodeRecord, Store, StoreError
+from train_eval.store import FORMAT, EpisodeRecord, RunRecord, Store, StoreError
 
 NETWORK = Architecture.parse("[C(8,3,1), SM(10)]")
 GOOD = Evaluation(0.1 + 0.2, "ok", 5130, 9728, (0.1, 0.1 + 0.2), 1.5, 0.003)
@@ -41,13 +41,15 @@ def test_the_first_write_wins(tmp_path):
 
 def test_episodes_come_back_in_order():
     store = Store(":memory:")
-    store.add_run("run", {"seed": 0})
+    store.add_run("run", {"seed": 0}, {"numpy": "2.0"})
     records = [EpisodeRecord(i, (i, 10), 0.5, str(NETWORK), 0.1 * i, i != 1) for i in range(3)]
     store.add_episodes("run", records[::-1])
     store.add_episodes("run", records)  # known already
     assert store.episodes("run") == records
-    assert store.run_settings("run") == {"seed": 0}
-    assert store.run_settings("no run") is None
+    assert store.find_run("run") == RunRecord({"seed": 0}, {"numpy": "2.0"}, finished=False)
+    store.finish_run("run")
+    assert store.find_run("run").finished
+    assert store.find_run("no run") is None
 
 
 def test_a_transaction_that_fails_leaves_nothing(tmp_path):

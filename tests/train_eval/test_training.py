@@ -116,11 +116,11 @@ def test_the_time_limit_is_a_timeout(digits):
 
 
 def test_an_allocation_that_fails_is_out_of_memory(digits):
-    colossal = Architecture.parse("[C(999999999,8,1), SM(10)]")  # 256 GB of weights
+    colossal = Architecture.parse("[C(999999999,999,1), SM(10)]")  # 4 PB of weights
     result = train(colossal, digits, QUICK)
     assert result.status == "out_of_memory"
     assert result.accuracy == 0.0
-    assert result.parameters > 6.4e10
+    assert result.parameters > 9.9e14
 
 
 def test_an_error_of_the_device_is_an_error(digits, monkeypatch):

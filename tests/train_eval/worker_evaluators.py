@@ -8,6 +8,8 @@ from pathlib import Path
 
 from instant import InstantEvaluator
 
+from gym_cnnarch.errors import ProcessUnusable
+
 TASK = InstantEvaluator.task
 
 
@@ -59,4 +61,20 @@ class UnstartableEvaluator:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def evaluate(self, architecture, seed=0):
+        return InstantEvaluator().evaluate(architecture, seed)
+
+
+class LostEvaluator:
+    """Its first process cannot go on."""
+
+    task = TASK
+
+    def __init__(self, notes):
+        self.notes = Path(notes) / "lost"
+
+    def evaluate(self, architecture, seed=0):
+        with self.notes.open("a") as file:
+            file.write(".")
+        if self.notes.stat().st_size == 1:
+            raise ProcessUnusable("the GPU has fallen off the bus")
         return InstantEvaluator().evaluate(architecture, seed)

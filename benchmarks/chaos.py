@@ -24,7 +24,7 @@ EVALUATIONS = (
     "SELECT task, architecture, seed, status, accuracy, curve, parameters, macs, learning_rate,"
     " message FROM evaluations ORDER BY task, architecture, seed"
 )
-EPISODES = "SELECT * FROM episodes ORDER BY run, number"
+EPISODES = "SELECT * FROM episodes ORDER BY number"
 
 
 def command(run_dir: Path, budget: int) -> list[str]:
@@ -102,8 +102,9 @@ def main() -> None:
         driver = start(killed, arguments.budget)
         done = {"driver": 0, "worker": 0}
         for kill in kills:
-            # Long enough that no network is hit twice, which would rightly be its end.
-            time.sleep(rng.uniform(5.0, 9.0))
+            # A driver is killed at any moment, its start included; before a worker is killed, the
+            # network of the one killed before has time to end: hit twice, it would be an `error`.
+            time.sleep(rng.uniform(0.0, 8.0) if kill == "driver" else rng.uniform(6.0, 9.0))
             if driver.poll() is not None:
                 sys.exit(f"the search ended after {done}: raise --budget")
             if kill == "driver":

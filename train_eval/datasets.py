@@ -169,7 +169,7 @@ def _npz(path: Path, part: Part, image_size: int | None) -> ImageData:
 
     def decode() -> tuple[Any, ...]:
         try:
-            with np.load(path, allow_pickle=False) as archive:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
                 arrays = dict(archive)
         except (ValueError, OSError, EOFError, TypeError, zipfile.BadZipFile) as error:
             raise InvalidInput(f"{path} is not a readable .npz file ({error}).") from error

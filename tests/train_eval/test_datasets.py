@@ -75,6 +75,17 @@ def test_npz_files_hold_images_and_labels(tmp_path, shape):
     assert data.class_names == ("0", "1", "2")
 
 
+def test_photos_are_turned_upright(tmp_path):
+    write_images(tmp_path / "train", size=(8, 8))
+    picture = Image.new("L", (8, 8))
+    picture.putpixel((7, 0), 255)  # top right as stored
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by 90 degrees clockwise
+    picture.convert("RGB").save(tmp_path / "train" / "cat" / "0.png", exif=exif)
+    image = load_dataset(f"folder:{tmp_path}").images[0, 0]
+    assert np.argwhere(image == 255).tolist() == [[7, 7]]  # bottom right
+
+
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
@@ -83,6 +94,14 @@ def test_npz_files_hold_images_and_labels(tmp_path, shape):
         ({"x_train": np.zeros((4, 8, 8), np.uint8), "y_train": np.arange(5) % 2}, "one integer"),
         ({"x_train": np.zeros((4, 8, 8), np.uint8), "y_train": np.zeros(4, int)}, "2 classes"),
         ({"x_train": np.zeros((4, 8, 8), np.uint8), "y_train": np.array([0, 0, 2, 2])}, "0 to K"),
+        (
+            {
+                "x_train": np.zeros((4, 8, 8), np.uint8),
+                "y_train": np.arange(4) % 2,
+                "class_names": np.array(["one"]),
+            },
+            "one class name for each of 2",
+        ),
     ],
 )
 def test_unusable_npz_files_are_refused(tmp_path, arrays, message):
@@ -91,8 +110,19 @@ def test_unusable_npz_files_are_refused(tmp_path, arrays, message):
         load_dataset(f"npz:{tmp_path / 'data.npz'}")
 
 
-def test_a_file_that_is_no_npz_is_refused(tmp_path):
-    (tmp_path / "data.npz").write_text("no archive")
+def truncated(path):
+    np.savez(path, x_train=np.zeros((4, 8, 8), np.uint8), y_train=np.arange(4) % 2)
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def an_array(path):
+    with path.open("wb") as file:
+        np.save(file, np.zeros(3))
+
+
+@pytest.mark.parametrize("write", [lambda p: p.write_text("no archive"), truncated, an_array])
+def test_a_file_that_is_no_npz_is_refused(tmp_path, write):
+    write(tmp_path / "data.npz")
     with pytest.raises(InvalidInput, match=r"not a readable .npz file"):
         load_dataset(f"npz:{tmp_path / 'data.npz'}")
 
@@ -117,6 +147,15 @@ def a_truncated_image(folder):
     (folder / "cat" / "0.png").write_bytes(whole[: len(whole) // 2])
 
 
+def sixteen_bits(folder):
+    write_images(folder)
+    Image.fromarray(np.full((8, 8), 40_000, dtype=np.uint16)).save(folder / "dog" / "deep.png")
+
+
+def not_square(folder):
+    write_images(folder, size=(10, 8))
+
+
 def several_sizes(folder):
     write_images(folder)
     Image.new("RGB", (9, 8)).save(folder / "dog" / "wide.png")
@@ -130,6 +169,8 @@ def several_sizes(folder):
         (a_class_without_images, "needs images.*empty"),
         (an_unreadable_image, r"broken\.png \(not an image\)"),
         (a_truncated_image, r"0\.png.*repair or remove"),
+        (sixteen_bits, r"deep\.png has pixels of mode I;16.*8 bits"),
+        (not_square, r"must be square.*10x8.*image_size"),
         (several_sizes, "one size.*9x8.*image_size"),
     ],
 )

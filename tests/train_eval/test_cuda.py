@@ -1,0 +1,48 @@
+"""Training on a GPU, where there is one."""
+
+import numpy as np
+import pytest
+import torch
+
+from gym_cnnarch import Architecture
+from train_eval.evaluator import TrainingEvaluator
+from train_eval.executors import LocalExecutor, worker_environments
+from train_eval.runs import make_env
+from train_eval.workers import describe_task
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+NETWORK = Architecture.parse("[C(32,3,1), C(32,3,1), P(2,2), FC(64), SM(10)]")
+
+
+def test_a_network_learns_as_well_as_on_the_cpu():
+    results = [
+        TrainingEvaluator("digits", recipe="digits", device=d).evaluate(NETWORK)
+        for d in ("cpu", "cuda")
+    ]
+    assert [result.status for result in results] == ["ok", "ok"]
+    assert abs(results[0].accuracy - results[1].accuracy) < 0.03
+
+
+def test_the_callers_random_states_are_left_alone():
+    torch.cuda.manual_seed_all(3)
+    before = [torch.cuda.get_rng_state(i) for i in range(torch.cuda.device_count())]
+    TrainingEvaluator("digits", recipe={"preset": "digits", "epochs": 1}).train(NETWORK)
+    after = [torch.cuda.get_rng_state(i) for i in range(torch.cuda.device_count())]
+    assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))
+
+
+def test_too_large_a_network_is_out_of_memory_and_the_next_one_trains():
+    evaluator = TrainingEvaluator("digits", recipe={"preset": "digits", "epochs": 1})
+    colossal = Architecture.parse("[C(999999999,99,1), SM(10)]")
+    assert evaluator.train(colossal).status == "out_of_memory"
+    assert evaluator.train(NETWORK).status == "ok"
+
+
+def test_workers_train_on_their_gpus():
+    env = make_env("CNNArch-Digits-v0", recipe={"preset": "digits", "epochs": 2})
+    task = describe_task(env)
+    with LocalExecutor(worker_environments(workers_per_gpu=2)) as executor:
+        futures = [executor.submit(task, NETWORK, seed) for seed in range(4)]
+        accuracies = [future.result().accuracy for future in futures]
+    assert np.mean(accuracies) > 0.7

@@ -20,8 +20,9 @@ import numpy as np
 
 from gym_cnnarch import Architecture, Evaluation
 from train_eval.executors import InlineExecutor
-from train_eval.runs import describe, make_agent, make_env, metaqnn_settings, open_run
+from train_eval.runs import open_run
 from train_eval.search import Search
+from train_eval.settings import describe, make_agent, make_env, metaqnn_settings
 
 
 class InstantEvaluator:

@@ -32,7 +32,7 @@ from sklearn.ensemble import RandomForestRegressor
 from agents import Episode
 from gym_cnnarch import Architecture, shapes
 from gym_cnnarch.layers import Conv, FullyConnected, GlobalAveragePool, Pool
-from train_eval.runs import make_agent, make_env, metaqnn_settings
+from train_eval.settings import make_agent, make_env, metaqnn_settings
 
 WORKERS = (1, 10, 100, 1000)
 MULTIPLES = (1, 2, 4, 8)  # of the number of workers

@@ -27,8 +27,9 @@ from agents import RandomWalk
 from gym_cnnarch import Architecture
 from train_eval.cli_options import specification
 from train_eval.executors import LocalExecutor
-from train_eval.runs import describe, make_env, open_run
+from train_eval.runs import open_run
 from train_eval.search import Search
+from train_eval.settings import describe, make_env
 from train_eval.workers import describe_task
 
 ENV = "CNNArch-v0"

@@ -18,7 +18,8 @@ from gym_cnnarch.registration import DATASET_INPUTS
 from train_eval.cli_options import EnvOptions, TrainingOptions
 from train_eval.cli_search import SearchCommand
 from train_eval.recipe import Recipe
-from train_eval.runs import find_run, find_spec, make_env
+from train_eval.runs import find_run
+from train_eval.settings import find_spec, make_env
 from train_eval.store import StoreError
 from train_eval.summary import summarise, tables
 from train_eval.workers import WorkersUnavailable

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from train_eval.runs import find_spec
+from train_eval.settings import find_spec
 
 
 @dataclass

@@ -18,16 +18,9 @@ from gym_cnnarch.env import CNNArchEnv
 from train_eval.cli_options import TrainingOptions
 from train_eval.executors import InlineExecutor, LocalExecutor, worker_environments
 from train_eval.progress import SearchProgress
-from train_eval.runs import (
-    default_lookahead,
-    describe,
-    make_agent,
-    make_env,
-    metaqnn_settings,
-    open_run,
-    recorded_settings,
-)
+from train_eval.runs import open_run, recorded_settings
 from train_eval.search import MAX_REPEATS, Learned, Search
+from train_eval.settings import default_lookahead, describe, make_agent, make_env, metaqnn_settings
 from train_eval.summary import summarise, tables
 from train_eval.tensorboard_log import log_to_tensorboard
 from train_eval.workers import describe_task

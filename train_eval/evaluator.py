@@ -13,7 +13,8 @@ from gym_cnnarch import Architecture, Evaluation, InvalidInput
 from train_eval.datasets import NAMES, load_dataset
 from train_eval.recipe import Recipe
 from train_eval.store import Store
-from train_eval.training import EpochCallback, TrainingData, train
+from train_eval.training import EpochCallback, train
+from train_eval.training_data import TrainingData
 
 
 class TrainingEvaluator:

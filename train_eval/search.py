@@ -15,7 +15,8 @@ from gym_cnnarch import Architecture, Evaluation, InvalidInput
 from gym_cnnarch.env import CNNArchEnv
 from gym_cnnarch.evaluation import Status
 from gym_cnnarch.shapes import count_macs, count_parameters
-from train_eval.runs import RunSettings, made_with
+from train_eval.runs import made_with
+from train_eval.settings import RunSettings
 from train_eval.store import EpisodeRecord, Store
 from train_eval.workers import WorkerDied, WorkerHung
 

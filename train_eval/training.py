@@ -5,25 +5,20 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cached_property
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gym_cnnarch import Architecture, Evaluation, shapes
 from gym_cnnarch.errors import ProcessUnusable
 from gym_cnnarch.evaluation import Status
-from train_eval.datasets import ImageData, stratified_split
 from train_eval.network import build_network
 from train_eval.recipe import Recipe
+from train_eval.training_data import TrainingData
 
 EpochCallback = Callable[[int, float], None]
 """Told the number of finished epochs and the validation accuracy after the last."""
 
-
-_CHUNK = 4096  # images
 
 _OUT_OF_MEMORY = ("allocate memory", "not enough memory", "ALLOC_FAILED")
 """How torch's CPU allocators, cuBLAS and cuDNN say it, which have no exception class for it."""
@@ -31,99 +26,6 @@ _OUT_OF_MEMORY = ("allocate memory", "not enough memory", "ALLOC_FAILED")
 
 class TimeLimitExceeded(Exception):
     """The recipe's time limit has passed."""
-
-
-class Images:
-    """A part of a data set as batches on a device.
-
-    On the CPU batches are read from the memory-mapped arrays; a GPU holds the whole part.
-    """
-
-    def __init__(self, data: ImageData, indices: NDArray[np.int64], device: torch.device) -> None:
-        self._data, self._indices, self._device = data, indices, device
-
-    def __len__(self) -> int:
-        return len(self._indices)
-
-    @cached_property
-    def labels(self) -> Tensor:
-        """(N,) int64 on the device."""
-        return torch.from_numpy(self._data.labels[self._indices]).to(self._device)
-
-    @cached_property
-    def _resident(self) -> Tensor:
-        """(N, channels, n, n) uint8, the whole part on the device."""
-        return torch.from_numpy(self._data.images[self._indices]).to(self._device)
-
-    def batch(self, positions: Tensor) -> Tensor:
-        """(B, channels, n, n) float, raw pixel values."""
-        if self._device.type != "cpu":
-            return self._resident[positions].float()
-        return torch.from_numpy(self._data.images[self._indices[positions.numpy()]]).float()
-
-    def channel_statistics(self) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation of each channel, (1, channels, 1, 1).
-
-        From a count of each pixel value, so that no more than a chunk of images is in memory.
-        """
-        channels = self._data.images.shape[1]
-        counts = np.zeros((channels, 256), dtype=np.int64)
-        for chunk in np.array_split(self._indices, 1 + len(self) // _CHUNK):
-            for channel in range(channels):
-                pixels = self._data.images[chunk, channel].ravel()
-                counts[channel] += np.bincount(pixels, minlength=256)
-        values = np.arange(256.0)
-        total = counts.sum(axis=1)
-        mean = counts @ values / total
-        std = np.sqrt(np.maximum(counts @ values**2 / total - mean**2, 1e-12))
-        as_tensor = lambda array: torch.tensor(array, dtype=torch.float32, device=self._device)
-        return as_tensor(mean).view(1, -1, 1, 1), as_tensor(std).view(1, -1, 1, 1)
-
-
-class TrainingData:
-    """What a recipe makes of a data set: training and validation images, and their normalisation.
-
-    Pixels are read when they are first trained on, so that a process that only hands out networks
-    holds none.
-
-    Attributes:
-        train, validation: The images.
-        chance: Accuracy of always answering the commonest class of the validation images; 1 / K for
-            K balanced classes.
-        split: Hash of which images train and which validate.
-    """
-
-    def __init__(self, data: ImageData, recipe: Recipe, device: torch.device) -> None:
-        train, validation = stratified_split(data.labels, recipe.validation_size, "validation")
-        if recipe.train_size is not None and recipe.train_size < len(train):
-            _, chosen = stratified_split(data.labels[train], recipe.train_size, "training")
-            train = train[chosen]
-        self.input_shape: tuple[int, int, int] = data.images.shape[1:]
-        self.num_classes = len(data.class_names)
-        self.device = device
-        self.train = Images(data, train, device)
-        self.validation = Images(data, validation, device)
-        self.chance = np.bincount(data.labels[validation]).max() / len(validation)
-        self.split = hashlib.sha256(train.tobytes() + validation.tobytes()).hexdigest()
-
-    def prepare(self) -> None:
-        """Reads the images once, so that this is not part of the first network's time."""
-        if self.device.type == "cpu":
-            self.inputs(self.train, torch.arange(1))
-            return
-        for images in (self.train, self.validation):
-            self.inputs(images, torch.arange(1, device=self.device))
-            _ = images.labels
-
-    @cached_property
-    def _statistics(self) -> tuple[Tensor, Tensor]:
-        return self.train.channel_statistics()
-
-    def inputs(self, images: Images, positions: Tensor) -> Tensor:
-        """(B, channels, n, n) float, normalised by the training images' channel statistics."""
-        mean, std = self._statistics
-        batch = (images.batch(positions) - mean) / std
-        return batch.contiguous(memory_format=torch.channels_last)
 
 
 def train(

@@ -7,7 +7,7 @@ import torch
 from gym_cnnarch import Architecture
 from train_eval.evaluator import TrainingEvaluator
 from train_eval.executors import LocalExecutor, worker_environments
-from train_eval.runs import make_env
+from train_eval.settings import make_env
 from train_eval.workers import describe_task
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

@@ -10,7 +10,7 @@ from torch import nn
 from gym_cnnarch import Architecture, InvalidInput, shapes
 from gym_cnnarch.registration import ENVIRONMENTS
 from train_eval.network import build_network
-from train_eval.runs import make_env
+from train_eval.settings import make_env
 
 
 def sample_architectures(env_id, number):

@@ -11,8 +11,9 @@ from agents import MetaQNN, RandomWalk
 from gym_cnnarch import InvalidInput
 from train_eval import search as search_module
 from train_eval.executors import InlineExecutor
-from train_eval.runs import default_lookahead, describe, make_env, metaqnn_settings, open_run
+from train_eval.runs import open_run
 from train_eval.search import Search
+from train_eval.settings import default_lookahead, describe, make_env, metaqnn_settings
 
 from .instant import DIGITS, InstantEvaluator, make_search
 

@@ -11,7 +11,8 @@ from gym_cnnarch import Architecture
 from train_eval import training
 from train_eval.datasets import ImageData, load_dataset
 from train_eval.recipe import Recipe
-from train_eval.training import TrainingData, train
+from train_eval.training import train
+from train_eval.training_data import TrainingData
 
 SMALL = Architecture.parse("[C(8,3,1), P(2,2), SM(10)]")
 CPU = torch.device("cpu")

@@ -22,8 +22,11 @@ from train_eval.runs import open_run, recorded_settings
 from train_eval.search import MAX_REPEATS, Learned, Search
 from train_eval.settings import default_lookahead, describe, make_agent, make_env, metaqnn_settings
 from train_eval.summary import summarise, tables
+from train_eval.surrogate import SurrogateEvaluator
 from train_eval.tensorboard_log import log_to_tensorboard
 from train_eval.workers import describe_task
+
+SURROGATE = "train_eval.surrogate:SurrogateEvaluator"
 
 _out = Console()
 _err = Console(stderr=True)
@@ -51,9 +54,13 @@ class SearchCommand(TrainingOptions):
     schedule: tuple[str, ...] = ()
     """Epsilon schedule as EPSILON:NETWORKS, such as '1.0:80 0.5:40 0.1:30', scaled to the budget if
     that is given. Default: the paper's."""
-    executor: Literal["inline", "local", "ray"] = "local"
+    evaluator: Literal["training", "surrogate"] = "training"
+    """What judges a network: training it, or a prediction from published results."""
+    curves: Path | None = None
+    """The published results, a CSV file with columns net, acc_1, acc_2, ...; for the surrogate."""
+    executor: Literal["inline", "local", "ray"] | None = None
     """Where networks are trained: in this process, in worker processes of this machine, or on a Ray
-    cluster."""
+    cluster. Default: local, and inline for the surrogate."""
     workers: int | None = None
     """Networks to train at a time. Default: one a GPU, or one a core without GPUs."""
     workers_per_gpu: int = 1
@@ -81,6 +88,8 @@ class SearchCommand(TrainingOptions):
         agent = make_agent(agent_settings, len(env.search_space.actions), self.seed)
         if env.evaluator is None:
             raise InvalidInput(f"{self.env} has no evaluator: a search needs one.")
+        if isinstance(env.evaluator, SurrogateEvaluator):
+            _err.print(env.evaluator.quality(), soft_wrap=True)
         executor, evaluate, workers = self._executor(env, env.evaluator)
         with executor:
             lookahead = self._lookahead(recorded, workers, budget)
@@ -96,6 +105,16 @@ class SearchCommand(TrainingOptions):
         _out.print(tables(summarise(self.run_dir, store, settings.run)))
         _out.print(f"Run: {self.run_dir}   Results: {store.path}", markup=False, soft_wrap=True)
         _out.print(f"Again: cnnarch show {shlex.quote(str(self.run_dir))}", markup=False)
+
+    def kwargs(self) -> dict[str, Any]:
+        """The environment's keyword arguments that the options change."""
+        changed = super().kwargs()
+        if self.evaluator == "surrogate":
+            curves = None if self.curves is None else str(self.curves)
+            changed |= {"evaluator": SURROGATE, "curves": curves}
+        elif self.curves is not None:
+            raise InvalidInput("--curves is for the surrogate: add --evaluator surrogate.")
+        return changed
 
     def _check(self) -> None:
         """Refuses options that are out of their range or belong to another agent."""
@@ -144,10 +163,11 @@ class SearchCommand(TrainingOptions):
         self, env: CNNArchEnv, evaluator: Evaluator
     ) -> tuple[Executor, Callable[[Architecture, int], Evaluation], int]:
         """Where evaluations run, what is called there, and how many run at a time."""
-        if self.executor == "inline":
+        executor = self.executor or ("inline" if self.evaluator == "surrogate" else "local")
+        if executor == "inline":
             return InlineExecutor(), evaluator.evaluate, 1
         task = describe_task(env)
-        if self.executor == "ray":
+        if executor == "ray":
             from train_eval.ray_executor import RayExecutor
 
             gpus = self.gpus_per_network

@@ -94,8 +94,9 @@ def describe_task(env: CNNArchEnv) -> EvaluationTask:
     kind, separator, path = str(settings.get("dataset")).partition(":")
     if separator:
         settings["dataset"] = f"{kind}:{Path(path).expanduser().resolve()}"
-    if settings.get("data_root"):
-        settings["data_root"] = str(Path(settings["data_root"]).expanduser().resolve())
+    for name in ("data_root", "curves"):
+        if settings.get(name):
+            settings[name] = str(Path(settings[name]).expanduser().resolve())
     recipe = getattr(env.evaluator, "recipe", None)
     return EvaluationTask(
         env.evaluator_name,
@@ -195,8 +196,10 @@ def _evaluate(task: EvaluationTask, architecture: Architecture, seed: int) -> Ev
 
 
 def _begin_worker(parent: int) -> None:
-    """Leaves Ctrl-C to the driver, and ends when the driver is gone."""
+    """Leaves Ctrl-C to the driver, gives way to it, and ends when it is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(os, "nice"):
+        os.nice(5)  # the driver has little to do, but workers wait for it
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 

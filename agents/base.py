@@ -12,7 +12,7 @@ ActionMask = NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False)
 class Episode:
-    """A finished episode of T steps among A actions.
+    """A finished episode of T steps among A actions; lists become arrays.
 
     Attributes:
         observations: (T + 1, k) int64, the terminal one last.
@@ -30,6 +30,12 @@ class Episode:
     reward: float
 
     def __post_init__(self) -> None:
+        for name, dtype in (
+            ("observations", np.int64),
+            ("actions", np.int64),
+            ("action_masks", np.bool_),
+        ):
+            object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=dtype))
         steps = len(self.actions)
         if steps == 0 or len(self.observations) != steps + 1 or len(self.action_masks) != steps:
             raise ValueError(

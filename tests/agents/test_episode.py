@@ -19,3 +19,9 @@ def test_t_steps_have_t_plus_1_observations_and_t_masks():
 def test_lengths_that_do_not_fit_are_refused_with_their_values(lengths):
     with pytest.raises(ValueError, match="came {}, {} and {}".format(*lengths)):
         Episode(*arrays(*lengths), reward=0.5)
+
+
+def test_lists_become_arrays():
+    episode = Episode([[0, 0], [1, 1]], [2], [[1, 0, 1]], 0.5)
+    assert episode.observations.dtype == episode.actions.dtype == np.int64
+    assert episode.action_masks.tolist() == [[True, False, True]]

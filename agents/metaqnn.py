@@ -52,12 +52,22 @@ class MetaQNN:
         self._rng = np.random.default_rng(seed)
         self._table = QTable(num_actions, initial_q)
         self._memory: list[Trace] = []
-        self._models: set[bytes] = set()
+        self._models: set[tuple[int, ...]] = set()  # by their actions
+        self._start: bytes | None = None  # the observation with which episodes begin
+        self._building: list[int] = []  # actions of the latest episode
 
     @property
     def epsilon(self) -> float:
-        """The share of random actions now, by the number of unique models learned from."""
-        return self.schedule.epsilon(len(self._models))
+        """The share of random actions in the next episode.
+
+        It counts the unique models that the agent has built or learned from: models that are still
+        in training count too, so that a search that acts ahead of what it has learned goes through
+        the whole schedule.
+        """
+        latest = tuple(self._building)
+        return self.schedule.epsilon(
+            len(self._models) + (bool(latest) and latest not in self._models)
+        )
 
     def q_values(self, observation: Observation) -> NDArray[np.float64]:
         """(A,) float64, the Q-values of an observation, those of illegal actions among them."""
@@ -65,14 +75,22 @@ class MetaQNN:
 
     def act(self, observation: Observation, action_mask: NDArray[Any]) -> int:
         """Epsilon-greedy over the legal actions, ties broken at random (Algorithm 2)."""
-        if self._rng.random() < self.epsilon:
-            return random_legal(self._rng, action_mask)
-        values = np.where(action_mask, self.q_values(observation), -np.inf)
-        return random_legal(self._rng, values == values.max())
+        key = np.asarray(observation, dtype=np.int64).tobytes()
+        self._start = self._start or key  # the first observation of all
+        if key == self._start and self._building:
+            self._models.add(tuple(self._building))
+            self._building = []
+        if self._rng.random() < self.schedule.epsilon(len(self._models)):
+            action = random_legal(self._rng, action_mask)
+        else:
+            values = np.where(action_mask, self.q_values(observation), -np.inf)
+            action = random_legal(self._rng, values == values.max())
+        self._building.append(action)
+        return action
 
     def learn(self, episode: Episode) -> None:
         """Remembers the episode, then replays K uniform draws with replacement (Algorithm 1)."""
-        self._models.add(np.asarray(episode.actions, dtype=np.int64).tobytes())
+        self._models.add(tuple(episode.actions.tolist()))
         self._memory.append(self._table.trace(episode))
         for index in self._rng.integers(len(self._memory), size=self.replay).tolist():
             self._table.update(self._memory[index], self.alpha, self.gamma)

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from agents import MetaQNN, RandomWalk
+from agents import PAPER_SCHEDULE, MetaQNN, RandomWalk
 from gym_cnnarch import InvalidInput
 from train_eval import search as search_module
 from train_eval.executors import InlineExecutor
@@ -55,6 +55,17 @@ def test_at_episode_t_the_agent_has_learned_those_up_to_t_minus_lookahead(tmp_pa
     for t, position in enumerate(acts):
         assert events[:position].count("learn") == max(0, t - lookahead + 1)
     assert events.count("learn") == len(acts) == len(learned)
+
+
+@pytest.mark.parametrize("lookahead", [1, 15])
+def test_epsilon_counts_the_unique_networks_begun_whatever_the_lookahead(tmp_path, lookahead):
+    search, _, _ = make_search(tmp_path, budget=150, lookahead=lookahead)
+    schedule = PAPER_SCHEDULE.scaled(150)
+    begun = set()
+    for episode in search:
+        assert episode.record.epsilon == schedule.epsilon(len(begun))
+        begun.add(episode.record.architecture)
+    assert episode.record.epsilon == 0.1  # the whole schedule is gone through
 
 
 @pytest.mark.parametrize("lookahead", [1, 4])

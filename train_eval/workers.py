@@ -1,5 +1,6 @@
 """Evaluating in another process, which is replaced when it dies, and what is sent there."""
 
+import gc
 import json
 import os
 import platform
@@ -184,7 +185,10 @@ class WorkerProcess:
 
 
 def _prepare(task: EvaluationTask) -> None:
+    """Makes the evaluator; loky collects garbage every second, which need not look at torch."""
     task.prepare()
+    gc.collect()
+    gc.freeze()
 
 
 def _evaluate(task: EvaluationTask, architecture: Architecture, seed: int) -> Evaluation:

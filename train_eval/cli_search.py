@@ -68,7 +68,7 @@ class SearchCommand(TrainingOptions):
     lookahead: int | None = None
     """Episodes that the agent may act ahead of what it has learned; 1 is the paper's algorithm. The
     run depends on it, and not on the number of workers. Default: the recorded one of a run that is
-    continued, else 8 a worker, at most a tenth of the budget."""
+    continued, else 8 a worker, at most a quarter of the budget."""
     ray_address: str | None = None
     """Address of the Ray cluster: auto or HOST:PORT. Default: start Ray here."""
     cpus_per_network: float = 1.0

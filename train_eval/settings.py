@@ -85,10 +85,11 @@ def describe(
 def default_lookahead(workers: int, budget: int) -> int:
     """The lookahead for a number of workers: the paper's 1 for one, else 8 a worker.
 
-    But at most a tenth of the budget, beyond which the agent learns too late; workers then idle.
+    But at most a quarter of the budget, since far beyond it the agent learns too late; workers then
+    idle.
     Chosen by benchmarks/simulate_lookahead.py: see docs/large_searches.md.
     """
-    return 1 if workers == 1 else min(8 * workers, max(1, budget // 10))
+    return 1 if workers == 1 else min(8 * workers, max(1, budget // 4))
 
 
 def default_alpha(budget: int) -> float:

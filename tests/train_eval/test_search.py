@@ -178,10 +178,10 @@ def test_a_run_that_was_killed_while_it_began_can_begin_again(tmp_path):
         assert len(list(search)) >= 60
 
 
-def test_the_default_lookahead_grows_with_the_workers_up_to_a_tenth_of_the_budget():
+def test_the_default_lookahead_grows_with_the_workers_up_to_a_quarter_of_the_budget():
     assert default_lookahead(workers=1, budget=2700) == 1
     assert default_lookahead(workers=2, budget=2700) == 16
-    assert default_lookahead(workers=64, budget=150) == 15
+    assert default_lookahead(workers=64, budget=150) == 37
     assert default_lookahead(workers=4, budget=5) == 1
 
 

@@ -2,41 +2,36 @@
 
 Real agents search the paper's CIFAR-10 space with the paper's schedule (2,700 networks); only the
 training is simulated. A network's duration is drawn from the durations in a store, the same for a
-network whichever worker gets it; its reward is predicted by a random forest fitted to measured
-accuracies: those of the store, or those of a file of published learning curves (--curves).
+network whichever worker gets it; its reward is the surrogate's, fitted to published results.
 
 The loop is that of train_eval/search.py: at episode t the agent has learned the episodes up to
 t - lookahead, in order. Prints a Markdown table, medians over the seeds, and draws it:
 
-    python benchmarks/simulate_lookahead.py --store runs/cifar/store.sqlite --seeds 5 \
-        --figure docs/lookahead.svg
+    python benchmarks/simulate_lookahead.py --store runs/NAME/store.sqlite --curves FILE \
+        --seeds 5 --figure docs/lookahead.svg
 """
 
 import argparse
-import csv
 import hashlib
 import heapq
 import json
-import math
 import sqlite3
 import statistics
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.ensemble import RandomForestRegressor
 
 from agents import Episode
-from gym_cnnarch import Architecture, shapes
-from gym_cnnarch.layers import Conv, FullyConnected, GlobalAveragePool, Pool
+from gym_cnnarch import Architecture
 from train_eval.settings import make_agent, make_env, metaqnn_settings
+from train_eval.surrogate import SurrogateEvaluator
 
 WORKERS = (1, 10, 100, 1000)
 MULTIPLES = (1, 2, 4, 8)  # of the number of workers
-INPUT_SHAPE = (3, 32, 32)
 
 
 class Outcome(NamedTuple):
@@ -46,58 +41,23 @@ class Outcome(NamedTuple):
     best: float
 
 
-def features(architecture: Architecture) -> list[float]:
-    layers = architecture.layers
-    kinds = Counter(type(layer) for layer in layers)
-    convolutions = [layer for layer in layers if isinstance(layer, Conv)]
-    sizes = [shape[1] for shape in shapes.layer_shapes(layers, INPUT_SHAPE) if len(shape) == 3]
-    return [
-        len(layers),
-        kinds[Conv],
-        kinds[Pool],
-        kinds[FullyConnected],
-        kinds[GlobalAveragePool],
-        math.log(shapes.count_parameters(architecture, INPUT_SHAPE)),
-        math.log(shapes.count_macs(architecture, INPUT_SHAPE)),
-        np.mean([c.receptive_field for c in convolutions] or [0]),
-        sum(c.receptive_field == 1 for c in convolutions),
-        convolutions[0].receptive_field if convolutions else 0,
-        math.log(1 + convolutions[-1].filters) if convolutions else 0,
-        sizes[-1] if sizes else INPUT_SHAPE[1],
-    ]
-
-
-def measured(arguments: argparse.Namespace) -> tuple[list[float], list[str], list[float]]:
-    """Durations of the store in seconds; texts and accuracies to fit rewards to."""
-    with sqlite3.connect(arguments.store) as db:
-        rows = db.execute(
-            "SELECT architecture, accuracy, train_seconds FROM evaluations WHERE status = 'ok'"
-        ).fetchall()
-    durations = [row[2] for row in rows if row[2]]
-    if arguments.curves is None:
-        return durations, [row[0] for row in rows], [row[1] for row in rows]
-    with arguments.curves.open(newline="") as file:
-        curves = list(csv.DictReader(file))
-    best = [max(float(v) for k, v in row.items() if k.startswith("acc_") and v) for row in curves]
-    return durations, [row["net"] for row in curves], best
-
-
-def make_oracle(arguments: argparse.Namespace) -> Callable[[str], tuple[float, float]]:
+def make_oracle(store: Path, curves: Path) -> Callable[[str], tuple[float, float]]:
     """Text -> (duration in seconds, reward), remembered."""
-    durations, texts, accuracies = measured(arguments)
-    forest = RandomForestRegressor(50, random_state=0)
-    forest.fit([features(Architecture.parse(text)) for text in texts], accuracies)
+    with sqlite3.connect(store) as db:
+        rows = db.execute("SELECT train_seconds FROM evaluations WHERE status = 'ok'").fetchall()
+    durations = [seconds for (seconds,) in rows if seconds]
+    surrogate = SurrogateEvaluator("cifar10", curves)
     mean = statistics.mean(durations)
     print(
         f"{len(durations)} durations, mean {mean:.1f} s, longest {max(durations) / mean:.1f} times "
-        f"the mean; rewards fitted to {len(texts)} networks\n"
+        f"the mean; {surrogate.quality()}\n"
     )
     known: dict[str, tuple[float, float]] = {}
 
     def oracle(text: str) -> tuple[float, float]:
         if text not in known:
             draw = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
-            reward = float(forest.predict([features(Architecture.parse(text))])[0])
+            reward = surrogate.evaluate(Architecture.parse(text)).accuracy
             known[text] = durations[draw % len(durations)], reward
         return known[text]
 
@@ -183,13 +143,13 @@ def draw(rows: list[tuple[int, int, Outcome]], path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
     parser.add_argument("--store", type=Path, required=True, help="store with durations")
-    parser.add_argument("--curves", type=Path, help="CSV of published learning curves")
+    parser.add_argument("--curves", type=Path, required=True, help="CSV of published results")
     parser.add_argument("--seeds", type=int, default=5, help="agent seeds (default: 5)")
     parser.add_argument("--budget", type=int, default=2700, help="networks (default: 2700)")
     parser.add_argument("--figure", type=Path, help="where to draw the figure (.svg or .png)")
     parser.add_argument("--json", type=Path, help="where to keep all outcomes")
     arguments = parser.parse_args()
-    oracle = make_oracle(arguments)
+    oracle = make_oracle(arguments.store, arguments.curves)
     print("| workers | lookahead | utilisation | unlearned when acting | last phase | best |")
     print("|--:|--:|--:|--:|--:|--:|", flush=True)
     rows, kept = [], []

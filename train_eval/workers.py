@@ -202,7 +202,7 @@ def _evaluate(task: EvaluationTask, architecture: Architecture, seed: int) -> Ev
 def _begin_worker(parent: int) -> None:
     """Leaves Ctrl-C to the driver, gives way to it, and ends when it is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(os, "nice"):
+    if hasattr(os, "nice") and os.nice(0) == 0:  # Ray's workers have given way already
         os.nice(5)  # the driver has little to do, but workers wait for it
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 

@@ -70,7 +70,9 @@ def test_searches_on_a_cluster_equal_searches_here(tmp_path, cluster):
             busy = ray.available_resources().get("CPU", 0.0)
             assert busy == 0.0, "both nodes are at work"
             cluster.remove_node(cluster.second, allow_graceful=False)
+            deadline = time.monotonic() + 120
             while sum(node["Alive"] for node in ray.nodes()) > 1:
+                assert time.monotonic() < deadline, "Ray has not noticed"
                 time.sleep(0.1)
 
         lost = search_with(tmp_path / "lost", executor, training, lose_the_second_node)

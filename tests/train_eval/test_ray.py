@@ -27,15 +27,28 @@ NETWORK = Architecture.parse("[SM(10)]")
 pytestmark = pytest.mark.filterwarnings("default")  # Ray's own
 
 
-def search_with(run_dir, executor, evaluate, after=None):
-    """Episodes and Q-values of a search; ``after`` is called once 5 episodes are learned."""
+def search_with(run_dir, executor, evaluate, after=lambda: None):
+    """Episodes and Q-values of a search; ``after`` is called after each episode."""
     search, store, run = make_search(
         run_dir, budget=24, lookahead=6, executor=executor, evaluate=evaluate
     )
-    for number, _ in enumerate(search, start=1):
-        if number == 5 and after is not None:
-            after()
+    for _ in search:
+        after()
     return store.episodes(run), search._agent._table._values
+
+
+def noted(notes, event):
+    """How often an evaluation began or ended."""
+    path = notes / event
+    return len(path.read_text().splitlines()) if path.exists() else 0
+
+
+def happens(condition, within):
+    """Whether a condition comes to hold within some seconds."""
+    deadline = time.monotonic() + within
+    while not (held := condition()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return held
 
 
 @pytest.fixture
@@ -49,7 +62,7 @@ def cluster(monkeypatch):
 
 
 def test_searches_on_a_cluster_equal_searches_here(tmp_path, cluster):
-    """With random delays on two nodes; with real training while one of them is lost."""
+    """With random delays, with real training, and while one of two busy nodes is lost."""
     evaluator = TrainingEvaluator(**SETTINGS)
     trained = search_with(tmp_path / "here", InlineExecutor(), evaluator.evaluate)
     instant = search_with(tmp_path / "instant", InlineExecutor(), None)
@@ -66,17 +79,23 @@ def test_searches_on_a_cluster_equal_searches_here(tmp_path, cluster):
         assert search_with(tmp_path / "delayed", executor, delayed) == instant
         assert len(list(notes.glob("pid-*"))) == 2  # both nodes had a part
 
-        def lose_the_second_node():
-            busy = ray.available_resources().get("CPU", 0.0)
-            assert busy == 0.0, "both nodes are at work"
-            cluster.remove_node(cluster.second, allow_graceful=False)
-            deadline = time.monotonic() + 120
-            while sum(node["Alive"] for node in ray.nodes()) > 1:
-                assert time.monotonic() < deadline, "Ray has not noticed"
-                time.sleep(0.1)
+        assert search_with(tmp_path / "trained", executor, training) == trained
 
-        lost = search_with(tmp_path / "lost", executor, training, lose_the_second_node)
-        assert lost == trained
+        def lose_the_second_node():
+            """Once, at a moment when both nodes are at work, which may take a few networks."""
+            busy = lambda: noted(notes, "began") - noted(notes, "ended") == 2
+            if cluster.second is not None and happens(busy, within=0.3):
+                cluster.remove_node(cluster.second, allow_graceful=False)
+                cluster.second = None
+                assert happens(lambda: sum(n["Alive"] for n in ray.nodes()) == 1, within=120)
+
+        long = EvaluationTask(
+            "worker_evaluators:LongEvaluator", json.dumps({"notes": str(notes)}), "instant"
+        )
+        lost = search_with(tmp_path / "lost", executor, long, lose_the_second_node)
+        assert cluster.second is None
+        assert lost == instant
+        assert noted(notes, "began") > 24  # what the lost node had was begun again
 
         failures(executor, tmp_path, evaluator)
 

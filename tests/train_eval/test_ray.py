@@ -84,7 +84,14 @@ def test_searches_on_a_cluster_equal_searches_here(tmp_path, cluster):
         def lose_the_second_node():
             """Once, at a moment when both nodes are at work, which may take a few networks."""
             busy = lambda: noted(notes, "began") - noted(notes, "ended") == 2
-            if cluster.second is not None and happens(busy, within=0.3):
+            if cluster.second is None:
+                return
+            (notes / "slow").touch()
+            happens(busy, within=2.0)
+            time.sleep(0.5)  # what began before the file is over
+            both = busy()
+            (notes / "slow").unlink()
+            if both:
                 cluster.remove_node(cluster.second, allow_graceful=False)
                 cluster.second = None
                 assert happens(lambda: sum(n["Alive"] for n in ray.nodes()) == 1, within=120)

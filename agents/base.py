@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 Observation = NDArray[np.int64]
-ActionMask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,6 +21,7 @@ from gym_cnnarch.shapes import count_macs, count_parameters
 
 Observation = NDArray[np.int64]
 InvalidAction = Literal["terminate", "raise"]
+_INTEGERS = (int, np.int64)
 
 
 class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
@@ -75,13 +76,15 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
     ## Arguments
     All are plain data, so that `env.spec.to_json()` works.
 
-    - `search_space`: a preset (`"metaqnn"`, `"metaqnn-18"`, `"digits"`) or a dict of limits, with
-      an optional `"preset"` to start from: see `SearchSpace`.
+    - `search_space`: a preset (`"metaqnn"`, `"metaqnn-18"`, `"digits"`, `"small"`) or a dict of
+      limits, with an optional `"preset"` to start from: see `SearchSpace`. None: the evaluator's
+      own, where it has one (a table), else `"metaqnn"`.
     - `evaluator`: `"module:attribute"`, called with `dataset` and all further arguments (for
       training: `data_root`, `recipe`, `device`, `store`); None only constructs, without data or
       training, reward 0. An object with the `Evaluator` protocol works too, but is not plain data.
     - `dataset`: what the evaluator reads: see the README.
-    - `seed`: the seed of the evaluation (0), not of the environment.
+    - `seed`: the seed of the evaluation (0), not of the environment. Where an evaluator has several
+      results for a network (a table), the environment's generator chooses instead.
     - `reward`: `"accuracy"`, `"last_accuracy"`, or `"module:function"` from `Evaluation` to float.
     - `failure_reward`: the reward of a failed evaluation (0.0).
     - `invalid_action`: `"terminate"` or `"raise"`.
@@ -99,7 +102,7 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
 
     def __init__(
         self,
-        search_space: Any = "metaqnn",
+        search_space: Any = None,
         evaluator: str | Evaluator | None = None,
         dataset: str | None = None,
         seed: int = 0,
@@ -136,7 +139,8 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
         self.reward_function = make_reward(reward, failure_reward)
         self.evaluation_seed = seed
         self.observe_size: ObserveSize = observe_size
-        self._invalid_action = invalid_action
+        self.invalid_action = invalid_action
+        self._draw_seed = getattr(self.evaluator, "draw_seed", None)
         self._mdp = compile_mdp(self.search_space, observe_size)
         self._state = START
         self._layers: list[Layer] = []
@@ -147,7 +151,11 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Starts with an empty network; the seed and options change nothing."""
+        """Starts with an empty network.
+
+        The seed matters where the evaluator has several results for a network; options change
+        nothing.
+        """
         super().reset(seed=seed)
         self._state = START
         self._layers = []
@@ -168,7 +176,10 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
         self._state = self._mdp.next_state[self._state, action]
         self._layers.append(self.search_space.actions[action])
         self._ended = bool(self._mdp.terminal[self._state])
-        reward, info = self._evaluate() if self._ended else (0.0, {})
+        reward = 0.0
+        info: dict[str, Any] = {}
+        if self._ended:
+            reward, info = self.judge(Architecture(tuple(self._layers)), self.np_random)
         info["action_mask"] = self._action_mask()
         return self._observation(), reward, self._ended, False, info
 
@@ -185,9 +196,16 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
         gym.logger.warn("render() needs gym.make(..., render_mode='ansi') or 'rgb_array'.")
         return None
 
+    def illegal(self, state: int, action: int) -> gym.error.InvalidAction:
+        """The error that says why an action is illegal in a state of the compiled MDP."""
+        layer = self.search_space.actions[action]
+        rule = self.search_space.broken_rule(self._mdp.states[state], layer)
+        return gym.error.InvalidAction(f"Action {action}, {layer}, is illegal: {rule}.")
+
     def __getstate__(self) -> dict[str, Any]:
         """Arguments and state, so that a copy goes on in the middle of an episode."""
-        episode = {"_state": self._state, "_layers": list(self._layers), "_ended": self._ended}
+        names = ("_state", "_ended", "_np_random", "_np_random_seed")
+        episode = {"_layers": list(self._layers), **{name: getattr(self, name) for name in names}}
         return {**EzPickle.__getstate__(self), "episode": episode}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -199,17 +217,16 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
         """Whether the action is legal; raises where it cannot be taken at all."""
         if self._ended:
             raise gym.error.ResetNeeded("The episode has ended or not begun: call reset() first.")
-        if not self.action_space.contains(action):
+        count = len(self.search_space.actions)
+        usual = type(action) in _INTEGERS and 0 <= action < count  # contains() costs half a step
+        if not usual and not self.action_space.contains(action):
             raise gym.error.InvalidAction(
-                f"Expected an action from 0 to {len(self.search_space.actions) - 1}, "
-                f"but came {action!r}."
+                f"Expected an action from 0 to {count - 1}, but came {action!r}."
             )
         action = int(action)
         legal = bool(self._mdp.legal[self._state, action])
-        if not legal and self._invalid_action == "raise":
-            layer = self.search_space.actions[action]
-            rule = self.search_space.broken_rule(self._mdp.states[self._state], layer)
-            raise gym.error.InvalidAction(f"Action {action}, {layer}, is illegal: {rule}.")
+        if not legal and self.invalid_action == "raise":
+            raise self.illegal(self._state, action)
         return legal
 
     def _end_illegally(self) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
@@ -223,9 +240,10 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
     def _action_mask(self) -> NDArray[np.int8]:
         return np.array(self._mdp.legal[self._state], dtype=np.int8)
 
-    def _evaluate(self) -> tuple[float, dict[str, Any]]:
-        """The reward and info of the finished network."""
-        architecture = Architecture(tuple(self._layers))
+    def judge(
+        self, architecture: Architecture, rng: np.random.Generator
+    ) -> tuple[float, dict[str, Any]]:
+        """The reward and info of a finished network; the generator draws if there are several."""
         if self.evaluator is None:
             shape = self.search_space.input_shape
             return 0.0, {
@@ -233,7 +251,8 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
                 "parameters": count_parameters(architecture, shape),
                 "macs": count_macs(architecture, shape),
             }
-        evaluation = self.evaluator.evaluate(architecture, self.evaluation_seed)
+        seed = self._draw_seed(rng) if self._draw_seed else self.evaluation_seed
+        evaluation = self.evaluator.evaluate(architecture, seed)
         return self.reward_function(evaluation), evaluation_info(architecture, evaluation)
 
 
@@ -271,13 +290,25 @@ def _make_evaluator(
 
 
 def _make_search_space(spec: Any, evaluator: Evaluator | None, dataset: str | None) -> SearchSpace:
-    """The space for the evaluator's data, or for a data set whose images are known without it."""
+    """The space for the evaluator's data, or for a data set whose images are known without it.
+
+    Raises:
+        InvalidInput: If the evaluator knows the networks of another space only.
+    """
+    own: SearchSpace | None = getattr(evaluator, "search_space", None)
+    if spec is None:
+        spec = "metaqnn" if own is None else own
     input_shape, num_classes = DATASET_INPUTS.get(str(dataset), (None, None))
-    return SearchSpace.from_spec(
+    space = SearchSpace.from_spec(
         spec,
         input_shape=getattr(evaluator, "input_shape", input_shape),
         num_classes=getattr(evaluator, "num_classes", num_classes),
     )
+    if own not in (None, space):
+        raise InvalidInput(
+            "The evaluator knows the networks of another search space: leave search_space out."
+        )
+    return space
 
 
 def _check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:

@@ -26,6 +26,8 @@ class Evaluation:
         learning_rate: The initial learning rate of the last try; None if there is none.
         message: What went wrong, in words; empty if nothing did.
         cached: Whether the result was looked up rather than paid for now.
+        test_accuracy: Accuracy on the test images after the last epoch, in [0, 1]; None where the
+            test set was not opened. No reward uses it: see ``train_eval.table``.
     """
 
     accuracy: float
@@ -37,6 +39,7 @@ class Evaluation:
     learning_rate: float | None = None
     message: str = ""
     cached: bool = False
+    test_accuracy: float | None = None
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.accuracy <= 1.0:

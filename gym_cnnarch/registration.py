@@ -5,6 +5,7 @@ from typing import Any
 import gymnasium as gym
 
 TRAINING = "train_eval.evaluator:TrainingEvaluator"
+TABLE = "gym_cnnarch.table_evaluator:TableEvaluator"
 
 DATASET_INPUTS: dict[str, tuple[tuple[int, int, int], int]] = {
     "cifar10": ((3, 32, 32), 10),
@@ -37,5 +38,6 @@ def register_environments() -> None:
         gym.register(
             env_id,
             entry_point="gym_cnnarch.env:CNNArchEnv",
+            vector_entry_point="gym_cnnarch.vector_env:CNNArchVectorEnv",
             kwargs={"evaluator": TRAINING, **kwargs},
         )

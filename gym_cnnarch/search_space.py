@@ -31,8 +31,15 @@ PRESETS: dict[str, dict[str, Any]] = {
         "pools": ((2, 2),),
         "fc_neurons": (64, 32),
     },
+    "small": {
+        "max_layers": 4,
+        "conv_filters": (8, 16),
+        "pools": ((3, 2), (2, 2)),
+        "fc_neurons": (64,),
+    },
 }
-"""Named limits: the paper's, the paper's for CIFAR-10 (at most 18 layers), and a small space."""
+"""Named limits: the paper's, the paper's for CIFAR-10 (at most 18 layers), and two small spaces,
+for the digits and of the networks in the shipped table (6,386 for 16x16 images)."""
 
 
 @dataclass(frozen=True)
@@ -239,20 +246,46 @@ class SearchSpace:
 
     def sample(self, rng: np.random.Generator) -> Architecture:
         """An architecture drawn uniformly from all ``count()``."""
-        index = _random_below(rng, self.count())
+        return self.unrank(_random_below(rng, self.count()))
+
+    def rank(self, architecture: Architecture) -> int:
+        """The architecture's number, 0 to ``count()`` - 1, in the lexicographic order of actions.
+
+        Raises:
+            InvalidInput: If it is not one of the space.
+        """
+        rank = 0
+        state = self.start
+        for layer in architecture.layers:
+            branch = self._branches[state].get(layer)
+            if branch is None:
+                self.validate(architecture)  # says what is wrong
+                raise AssertionError("a layer without a branch breaks a rule")
+            smaller, state = branch
+            rank += smaller
+        return rank
+
+    def unrank(self, rank: int) -> Architecture:
+        """The architecture of a number, the inverse of ``rank``."""
+        if not 0 <= rank < self.count():
+            raise IndexError(f"The space has architectures 0 to {self.count() - 1}, not {rank}.")
         state = self.start
         layers: list[Layer] = []
         while not isinstance(state.last, Terminator):
-            for layer in self.actions:
-                if self.broken_rule(state, layer) is not None:
-                    continue
-                after = self.successor(state, layer)
-                if index < self._completions[after]:
-                    break
-                index -= self._completions[after]
+            layer, (smaller, state) = next(
+                branch for branch in reversed(self._branches[state].items()) if branch[1][0] <= rank
+            )
+            rank -= smaller
             layers.append(layer)
-            state = after
         return Architecture(tuple(layers))
+
+    def branches(self, state: State) -> Mapping[Layer, tuple[int, State]]:
+        """Each legal layer after a state, with where it leads to.
+
+        The number is how many ways to finish the network come before those with this layer: summed
+        along an architecture, its ``rank``.
+        """
+        return self._branches[state]
 
     @cached_property
     def _completions(self) -> dict[State, int]:
@@ -272,6 +305,20 @@ class SearchSpace:
             ended = isinstance(state.last, Terminator)
             completions[state] = int(ended) + sum(completions[s] for s in successors[state])
         return completions
+
+    @cached_property
+    def _branches(self) -> dict[State, dict[Layer, tuple[int, State]]]:
+        """For each state and legal layer, how many ways to finish come before it, and where to."""
+        branches: dict[State, dict[Layer, tuple[int, State]]] = {}
+        for state in self._completions:
+            branches[state] = {}
+            smaller = 0
+            for layer in self.actions:
+                if self.broken_rule(state, layer) is None:
+                    after = self.successor(state, layer)
+                    branches[state][layer] = smaller, after
+                    smaller += self._completions[after]
+        return branches
 
 
 def _random_below(rng: np.random.Generator, bound: int) -> int:

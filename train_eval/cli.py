@@ -17,6 +17,7 @@ from gym_cnnarch.mdp import compile_mdp
 from gym_cnnarch.registration import DATASET_INPUTS
 from train_eval.cli_options import EnvOptions, TrainingOptions
 from train_eval.cli_search import SearchCommand
+from train_eval.cli_table import TableCommand
 from train_eval.recipe import Recipe
 from train_eval.runs import find_run
 from train_eval.settings import find_spec, make_env
@@ -128,6 +129,7 @@ Command = (
     | Annotated[TrainCommand, tyro.conf.subcommand("train")]
     | Annotated[SpaceCommand, tyro.conf.subcommand("space")]
     | Annotated[ShowCommand, tyro.conf.subcommand("show")]
+    | Annotated[TableCommand, tyro.conf.subcommand("table")]
 )
 
 

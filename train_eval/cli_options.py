@@ -1,10 +1,17 @@
 """Options that several commands share."""
 
 import json
+from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
+from gym_cnnarch import Architecture, Evaluation, InvalidInput
+from gym_cnnarch.env import CNNArchEnv
+from train_eval.evaluator import TrainingEvaluator
+from train_eval.executors import InlineExecutor, LocalExecutor, worker_environments
 from train_eval.settings import find_spec
+from train_eval.workers import describe_task
 
 
 @dataclass
@@ -52,6 +59,58 @@ class TrainingOptions(EnvOptions):
     def kwargs(self) -> dict[str, Any]:
         """The environment's keyword arguments that the options change."""
         return super().kwargs() | ({} if self.device is None else {"device": self.device})
+
+
+@dataclass
+class ExecutorOptions:
+    """Options that choose where networks are trained."""
+
+    executor: Literal["inline", "local", "ray"] | None = None
+    """Where networks are trained: in this process, in worker processes of this machine, or on a Ray
+    cluster. Default: local, and inline where nothing is trained."""
+    workers: int | None = None
+    """Networks to train at a time. Default: one a GPU, or one a core without GPUs."""
+    workers_per_gpu: int = 1
+    """Local workers that share a GPU."""
+    ray_address: str | None = None
+    """Address of the Ray cluster: auto or HOST:PORT. Default: start Ray here."""
+    cpus_per_network: float = 1.0
+    """CPUs that a network takes of the Ray cluster; fractions are allowed."""
+    gpus_per_network: float | None = None
+    """GPUs that a network takes of the Ray cluster; fractions are allowed. Default: 1 where the
+    cluster has GPUs, unless the device is another."""
+
+    def check_positive(self, *names: str) -> None:
+        """Refuses options that are less than 1, and shares that are negative."""
+        for name in names:
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                option = name.replace("_", "-")
+                raise InvalidInput(f"--{option} must be at least 1, but is {value}.")
+        if self.cpus_per_network < 0 or (self.gpus_per_network or 0) < 0:
+            raise InvalidInput("A network cannot take a negative number of CPUs or GPUs.")
+
+    def make_executor(
+        self, env: CNNArchEnv
+    ) -> tuple[Executor, Callable[[Architecture, int], Evaluation], int]:
+        """Where evaluations run, what is called there, and how many run at a time."""
+        assert env.evaluator is not None, "commands that evaluate check it"
+        trains = isinstance(env.evaluator, TrainingEvaluator)
+        executor = self.executor or ("local" if trains else "inline")
+        if executor == "inline":
+            return InlineExecutor(), env.evaluator.evaluate, 1
+        task = describe_task(env)
+        device = env.evaluator_settings.get("device")
+        if executor == "ray":
+            from train_eval.ray_executor import RayExecutor
+
+            gpus = self.gpus_per_network
+            if gpus is None and device not in (None, "cuda"):
+                gpus = 0.0
+            ray = RayExecutor(self.ray_address, self.cpus_per_network, gpus, self.workers)
+            return ray, task, ray.workers
+        local = LocalExecutor(worker_environments(self.workers, device, self.workers_per_gpu))
+        return local, task, local.workers
 
 
 def specification(registered: Any, words: tuple[str, ...]) -> dict[str, Any]:

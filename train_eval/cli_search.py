@@ -4,8 +4,7 @@ import contextlib
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Generator
-from concurrent.futures import Executor
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,10 +12,8 @@ from typing import Any, Literal
 from rich.console import Console
 
 from agents import PAPER_SCHEDULE, EpsilonSchedule
-from gym_cnnarch import Architecture, Evaluation, Evaluator, InvalidInput
-from gym_cnnarch.env import CNNArchEnv
-from train_eval.cli_options import TrainingOptions
-from train_eval.executors import InlineExecutor, LocalExecutor, worker_environments
+from gym_cnnarch import InvalidInput
+from train_eval.cli_options import ExecutorOptions, TrainingOptions
 from train_eval.progress import SearchProgress
 from train_eval.runs import open_run, recorded_settings
 from train_eval.search import MAX_REPEATS, Learned, Search
@@ -24,7 +21,6 @@ from train_eval.settings import default_lookahead, describe, make_agent, make_en
 from train_eval.summary import summarise, tables
 from train_eval.surrogate import SurrogateEvaluator
 from train_eval.tensorboard_log import log_to_tensorboard
-from train_eval.workers import describe_task
 
 SURROGATE = "train_eval.surrogate:SurrogateEvaluator"
 
@@ -33,7 +29,7 @@ _err = Console(stderr=True)
 
 
 @dataclass
-class SearchCommand(TrainingOptions):
+class SearchCommand(ExecutorOptions, TrainingOptions):
     """Search for good networks; every trained network is kept. The same command continues it."""
 
     agent: Literal["metaqnn", "random_walk"] = "metaqnn"
@@ -58,24 +54,10 @@ class SearchCommand(TrainingOptions):
     """What judges a network: training it, or a prediction from published results."""
     curves: Path | None = None
     """The published results, a CSV file with columns net, acc_1, acc_2, ...; for the surrogate."""
-    executor: Literal["inline", "local", "ray"] | None = None
-    """Where networks are trained: in this process, in worker processes of this machine, or on a Ray
-    cluster. Default: local, and inline for the surrogate."""
-    workers: int | None = None
-    """Networks to train at a time. Default: one a GPU, or one a core without GPUs."""
-    workers_per_gpu: int = 1
-    """Local workers that share a GPU."""
     lookahead: int | None = None
     """Episodes that the agent may act ahead of what it has learned; 1 is the paper's algorithm. The
     run depends on it, and not on the number of workers. Default: the recorded one of a run that is
     continued, else 8 a worker, at most a quarter of the budget."""
-    ray_address: str | None = None
-    """Address of the Ray cluster: auto or HOST:PORT. Default: start Ray here."""
-    cpus_per_network: float = 1.0
-    """CPUs that a network takes of the Ray cluster; fractions are allowed."""
-    gpus_per_network: float | None = None
-    """GPUs that a network takes of the Ray cluster; fractions are allowed. Default: 1 where the
-    cluster has GPUs, unless the device is another."""
     tensorboard: bool = False
     """Write the run's scalars to tensorboard/ in its folder."""
 
@@ -90,7 +72,7 @@ class SearchCommand(TrainingOptions):
             raise InvalidInput(f"{self.env} has no evaluator: a search needs one.")
         if isinstance(env.evaluator, SurrogateEvaluator):
             _err.print(env.evaluator.quality(), soft_wrap=True)
-        executor, evaluate, workers = self._executor(env, env.evaluator)
+        executor, evaluate, workers = self.make_executor(env)
         with executor:
             lookahead = self._lookahead(recorded, workers, budget)
             settings = describe(env, agent_settings, self.seed, budget, lookahead)
@@ -118,13 +100,7 @@ class SearchCommand(TrainingOptions):
 
     def _check(self) -> None:
         """Refuses options that are out of their range or belong to another agent."""
-        for name in ("budget", "lookahead", "workers", "workers_per_gpu"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                option = name.replace("_", "-")
-                raise InvalidInput(f"--{option} must be at least 1, but is {value}.")
-        if self.cpus_per_network < 0 or (self.gpus_per_network or 0) < 0:
-            raise InvalidInput("A network cannot take a negative number of CPUs or GPUs.")
+        self.check_positive("budget", "lookahead", "workers", "workers_per_gpu")
         learns = self.alpha is not None or self.replay is not None or self.schedule
         if self.agent != "metaqnn" and learns:
             raise InvalidInput(
@@ -158,25 +134,6 @@ class SearchCommand(TrainingOptions):
             return {"name": "random_walk"}, budget
         replay = 100 if self.replay is None else self.replay
         return metaqnn_settings(budget, self.alpha, replay, schedule)
-
-    def _executor(
-        self, env: CNNArchEnv, evaluator: Evaluator
-    ) -> tuple[Executor, Callable[[Architecture, int], Evaluation], int]:
-        """Where evaluations run, what is called there, and how many run at a time."""
-        executor = self.executor or ("inline" if self.evaluator == "surrogate" else "local")
-        if executor == "inline":
-            return InlineExecutor(), evaluator.evaluate, 1
-        task = describe_task(env)
-        if executor == "ray":
-            from train_eval.ray_executor import RayExecutor
-
-            gpus = self.gpus_per_network
-            if gpus is None and self.device not in (None, "cuda"):
-                gpus = 0.0
-            ray = RayExecutor(self.ray_address, self.cpus_per_network, gpus, self.workers)
-            return ray, task, ray.workers
-        local = LocalExecutor(worker_environments(self.workers, self.device, self.workers_per_gpu))
-        return local, task, local.workers
 
     def _lookahead(self, recorded: dict[str, Any] | None, workers: int, budget: int) -> int:
         if self.lookahead is not None:

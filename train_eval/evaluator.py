@@ -26,6 +26,8 @@ class TrainingEvaluator:
         recipe: A preset's name, or a mapping of settings with an optional ``preset``.
         device: Such as ``cpu`` or ``cuda:1``; None for CUDA where there is one, else the CPU.
         store: File that keeps the results; ``:memory:`` keeps them while the evaluator lives.
+        test: Whether to measure each finished network on the test images too, for a table of
+            results; no reward looks at them.
 
     Attributes:
         task: Names data, split and recipe: what makes two results comparable.
@@ -43,15 +45,19 @@ class TrainingEvaluator:
         recipe: str | dict[str, Any] | Recipe = "paper",
         device: str | None = None,
         store: str | Path = ":memory:",
+        test: bool = False,
     ) -> None:
         if dataset is None:
             raise InvalidInput(f"Training needs a dataset: {NAMES}.")
         self.recipe = Recipe.from_spec(recipe)
         data = load_dataset(dataset, data_root, "train", self.recipe.image_size)
-        self.data = TrainingData(data, self.recipe, _find_device(device))
+        tested = load_dataset(dataset, data_root, "test", self.recipe.image_size) if test else None
+        self.data = TrainingData(data, self.recipe, _find_device(device), tested)
+        self.dataset_name = dataset.partition(":")[0]
+        self.fingerprints = [d.fingerprint for d in (data, tested) if d is not None]
         self.input_shape = self.data.input_shape
         self.num_classes = self.data.num_classes
-        self.task = _task_name(dataset, data.fingerprint, self.data.split, self.recipe)
+        self.task = _task_name(dataset, "".join(self.fingerprints), self.data.split, self.recipe)
         self._store = Store(store)
 
     def evaluate(self, architecture: Architecture, seed: int = 0) -> Evaluation:

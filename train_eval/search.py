@@ -13,12 +13,10 @@ import numpy as np
 from agents import Agent, Episode
 from gym_cnnarch import Architecture, Evaluation, InvalidInput
 from gym_cnnarch.env import CNNArchEnv
-from gym_cnnarch.evaluation import Status
-from gym_cnnarch.shapes import count_macs, count_parameters
 from train_eval.runs import made_with
 from train_eval.settings import RunSettings
 from train_eval.store import EpisodeRecord, Store
-from train_eval.workers import WorkerDied, WorkerHung
+from train_eval.workers import WorkerDied, WorkerHung, result
 
 MAX_REPEATS = 1000
 """Episodes in a row without a new network after which the space counts as exhausted."""
@@ -210,22 +208,7 @@ class Search:
 
     def _result(self, future: Future[Evaluation]) -> Evaluation:
         """What became of a network; a worker that died or hung is a result too."""
-        try:
-            return future.result()
-        except WorkerDied as error:
-            return self._failed(self._in_flight[future], "error", str(error))
-        except WorkerHung as error:
-            return self._failed(self._in_flight[future], "timeout", str(error))
-
-    def _failed(self, architecture: Architecture, status: Status, message: str) -> Evaluation:
-        shape = self._env.search_space.input_shape
-        return Evaluation(
-            accuracy=0.0,
-            status=status,
-            parameters=count_parameters(architecture, shape),
-            macs=count_macs(architecture, shape),
-            message=message,
-        )
+        return result(future, self._in_flight[future], self._env.search_space.input_shape)
 
     @property
     def in_flight(self) -> int:

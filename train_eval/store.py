@@ -11,7 +11,7 @@ from typing import Any
 
 from gym_cnnarch import Architecture, Evaluation, InvalidInput, __version__
 
-FORMAT = 1
+FORMAT = 2
 """Version of the tables below, kept in the file's user_version."""
 
 _APPLICATION_ID = 0x434E4E41  # "CNNA"
@@ -22,7 +22,7 @@ CREATE TABLE IF NOT EXISTS evaluations (
     task TEXT NOT NULL, architecture TEXT NOT NULL, seed INTEGER NOT NULL,
     status TEXT NOT NULL, accuracy REAL NOT NULL, curve TEXT NOT NULL,
     parameters INTEGER NOT NULL, macs INTEGER NOT NULL, train_seconds REAL, learning_rate REAL,
-    message TEXT NOT NULL, finished_at TEXT NOT NULL,
+    message TEXT NOT NULL, finished_at TEXT NOT NULL, test_accuracy REAL,
     PRIMARY KEY (task, architecture, seed)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS runs (
@@ -35,6 +35,15 @@ CREATE TABLE IF NOT EXISTS episodes (
     PRIMARY KEY (run, number)
 ) WITHOUT ROWID;
 """
+
+
+_EVALUATION = """accuracy, status, parameters, macs, curve, train_seconds, learning_rate, message,
+    test_accuracy"""
+
+_FROM_1_TO_2 = (
+    "ALTER TABLE evaluations ADD COLUMN test_accuracy REAL",
+    "PRAGMA user_version = 2",
+)
 
 
 class StoreError(Exception):
@@ -128,7 +137,12 @@ class Store:
                 f"{self.path} has format {version}, written by a newer version of gym-cnnarch; "
                 f"version {__version__} reads up to format {FORMAT}: upgrade gym-cnnarch."
             )
-        if version < FORMAT:
+        if version == 1:
+            with self.transaction():
+                if self._db.execute("PRAGMA user_version").fetchone() == (1,):  # still
+                    for statement in _FROM_1_TO_2:
+                        self._db.execute(statement)
+        elif version < FORMAT:
             self._db.executescript(
                 f"BEGIN IMMEDIATE; {_TABLES} PRAGMA application_id = {_APPLICATION_ID}; "
                 f"PRAGMA user_version = {FORMAT}; COMMIT;"
@@ -161,18 +175,18 @@ class Store:
 
     def find(self, task: str, architecture: Architecture, seed: int) -> Evaluation | None:
         """The stored evaluation, None if there is none."""
-        row = self._read(
-            "SELECT accuracy, status, parameters, macs, curve, train_seconds, learning_rate,"
-            " message FROM evaluations WHERE task = ? AND architecture = ? AND seed = ?",
+        rows = self._read(
+            f"SELECT {_EVALUATION} FROM evaluations"
+            " WHERE task = ? AND architecture = ? AND seed = ?",
             (task, str(architecture), seed),
         )
-        if not row:
-            return None
-        accuracy, status, parameters, macs, curve, seconds, learning_rate, message = row[0]
-        return Evaluation(
-            accuracy, status, parameters, macs, tuple(json.loads(curve)), seconds, learning_rate,
-            message, cached=True,
-        )  # fmt: skip
+        return _evaluation(rows[0]) if rows else None
+
+    def evaluations(self, task: str) -> Iterator[tuple[str, int, Evaluation]]:
+        """Architecture text, seed and evaluation of all that is stored for a task."""
+        query = f"SELECT architecture, seed, {_EVALUATION} FROM evaluations WHERE task = ?"
+        for text, seed, *row in self._read(query, (task,)):
+            yield text, seed, _evaluation(row)
 
     def add(
         self, task: str, architecture: Architecture, seed: int, evaluation: Evaluation
@@ -182,9 +196,10 @@ class Store:
             task, str(architecture), seed, evaluation.status, evaluation.accuracy,
             json.dumps(evaluation.curve), evaluation.parameters, evaluation.macs,
             evaluation.train_seconds, evaluation.learning_rate, evaluation.message, _now(),
+            evaluation.test_accuracy,
         )  # fmt: skip
         new = self._write(
-            "INSERT INTO evaluations VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"
+            "INSERT INTO evaluations VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"
             " ON CONFLICT (task, architecture, seed) DO NOTHING",
             [row],
         )
@@ -253,6 +268,15 @@ class Store:
             with self.transaction():
                 return self._write(statement, rows)
         return self._db.executemany(statement, rows).rowcount
+
+
+def _evaluation(row: Sequence[Any]) -> Evaluation:
+    """Of a row of the columns _EVALUATION."""
+    accuracy, status, parameters, macs, curve, seconds, learning_rate, message, test = row
+    return Evaluation(
+        accuracy, status, parameters, macs, tuple(json.loads(curve)), seconds, learning_rate,
+        message, cached=True, test_accuracy=test,
+    )  # fmt: skip
 
 
 def _now() -> str:

@@ -14,7 +14,7 @@ from gym_cnnarch.errors import ProcessUnusable
 from gym_cnnarch.evaluation import Status
 from train_eval.network import build_network
 from train_eval.recipe import Recipe
-from train_eval.training_data import TrainingData
+from train_eval.training_data import Images, TrainingData
 
 EpochCallback = Callable[[int, float], None]
 """Told the number of finished epochs and the validation accuracy after the last."""
@@ -73,6 +73,7 @@ def train(
         train_seconds=time.perf_counter() - started,
         learning_rate=attempt.learning_rate,
         message=message.partition("\n")[0],
+        test_accuracy=attempt.test_accuracy,
     )
 
 
@@ -85,6 +86,7 @@ class _Attempt:
         self.on_epoch = on_epoch
         self.curve: list[float] = []
         self.learning_rate: float | None = None
+        self.test_accuracy: float | None = None
         limit = math.inf if recipe.time_limit is None else recipe.time_limit
         self._deadline = time.perf_counter() + limit
 
@@ -130,16 +132,17 @@ class _Attempt:
                 optimizer.zero_grad()
                 precision.step(loss, optimizer)
                 total += loss.detach()
-            self.curve.append(self._accuracy(network, precision))
+            self.curve.append(self._accuracy(network, self.data.validation, precision))
             if self.on_epoch is not None:
                 self.on_epoch(len(self.curve), self.curve[-1])
             yield bool(total.isfinite())
+        if self.data.test is not None:
+            self.test_accuracy = self._accuracy(network, self.data.test, precision)
 
     @torch.no_grad()
-    def _accuracy(self, network: nn.Module, precision: "_Precision") -> float:
-        """Validation accuracy, in [0, 1]."""
+    def _accuracy(self, network: nn.Module, images: Images, precision: "_Precision") -> float:
+        """Share of the images that are classified correctly, in [0, 1]."""
         network.eval()
-        images = self.data.validation
         correct = torch.zeros((), dtype=torch.int64, device=self.data.device)
         for positions in torch.arange(len(images), device=self.data.device).split(
             self.recipe.batch_size

@@ -69,12 +69,19 @@ class TrainingData:
 
     Attributes:
         train, validation: The images.
+        test: The test images, None unless they are asked for.
         chance: Accuracy of always answering the commonest class of the validation images; 1 / K for
             K balanced classes.
         split: Hash of which images train and which validate.
     """
 
-    def __init__(self, data: ImageData, recipe: Recipe, device: torch.device) -> None:
+    def __init__(
+        self,
+        data: ImageData,
+        recipe: Recipe,
+        device: torch.device,
+        test: ImageData | None = None,
+    ) -> None:
         train, validation = stratified_split(data.labels, recipe.validation_size, "validation")
         if recipe.train_size is not None and recipe.train_size < len(train):
             _, chosen = stratified_split(data.labels[train], recipe.train_size, "training")
@@ -84,6 +91,7 @@ class TrainingData:
         self.device = device
         self.train = Images(data, train, device)
         self.validation = Images(data, validation, device)
+        self.test = None if test is None else Images(test, np.arange(len(test.labels)), device)
         self.chance = np.bincount(data.labels[validation]).max() / len(validation)
         self.split = hashlib.sha256(train.tobytes() + validation.tobytes()).hexdigest()
 
@@ -92,7 +100,9 @@ class TrainingData:
         if self.device.type == "cpu":
             self.inputs(self.train, torch.arange(1))
             return
-        for images in (self.train, self.validation):
+        for images in (self.train, self.validation, self.test):
+            if images is None:
+                continue
             self.inputs(images, torch.arange(1, device=self.device))
             _ = images.labels
 

@@ -7,7 +7,7 @@ import platform
 import signal
 import threading
 import time
-from concurrent.futures import BrokenExecutor
+from concurrent.futures import BrokenExecutor, Future
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,7 +17,8 @@ from loky import ProcessPoolExecutor
 from gym_cnnarch import Architecture, Evaluation, Evaluator, InvalidInput
 from gym_cnnarch.env import CNNArchEnv
 from gym_cnnarch.errors import ProcessUnusable
-from gym_cnnarch.evaluation import load
+from gym_cnnarch.evaluation import Status, load
+from gym_cnnarch.shapes import count_macs, count_parameters
 
 TRIES = 2
 """How often a network is tried whose worker process dies."""
@@ -104,6 +105,26 @@ def describe_task(env: CNNArchEnv) -> EvaluationTask:
         json.dumps(settings, sort_keys=True),
         env.evaluator.task,
         getattr(recipe, "time_limit", None),
+    )
+
+
+def result(
+    future: Future[Evaluation], architecture: Architecture, input_shape: tuple[int, int, int]
+) -> Evaluation:
+    """What became of a network; a worker that died or hung is a result too."""
+    try:
+        return future.result()
+    except WorkerDied as error:
+        status: Status = "error"
+        message = str(error)
+    except WorkerHung as error:
+        status, message = "timeout", str(error)
+    return Evaluation(
+        accuracy=0.0,
+        status=status,
+        parameters=count_parameters(architecture, input_shape),
+        macs=count_macs(architecture, input_shape),
+        message=message,
     )
 
 

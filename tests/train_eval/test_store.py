@@ -3,6 +3,7 @@
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -90,6 +91,25 @@ def test_a_full_disk_is_one_sentence_and_loses_nothing(tmp_path):
     with pytest.raises(StoreError, match=r"disk is full.*recorded before is safe"):
         store.add("task", NETWORK, 1, large)
     assert evaluation_rows(tmp_path / "store.sqlite") == [(str(NETWORK), GOOD.accuracy)]
+
+
+def test_a_store_of_the_first_format_is_brought_up_to_date(tmp_path):
+    path = tmp_path / "store.sqlite"
+    store = Store(path)
+    store.add("task", NETWORK, 0, GOOD)
+    store.close()
+    with sqlite3.connect(path) as db:
+        db.execute("ALTER TABLE evaluations DROP COLUMN test_accuracy")
+        db.execute("PRAGMA user_version = 1")
+    one, other = Store(path), Store(path)
+    tested = replace(WORSE, test_accuracy=0.25)
+    one.add("task", NETWORK, 1, tested)
+    assert other.find("task", NETWORK, 0) == replace(GOOD, cached=True)
+    assert other.find("task", NETWORK, 1) == replace(tested, cached=True)
+    assert list(other.evaluations("task")) == [
+        (str(NETWORK), seed, other.find("task", NETWORK, seed)) for seed in (0, 1)
+    ]
+    assert list(other.evaluations("another")) == []
 
 
 def test_a_newer_format_is_refused_and_left_alone(tmp_path):

@@ -1,0 +1,176 @@
+"""Rewards without training: every network of a space, really trained before, looked up."""
+
+import hashlib
+import json
+import os
+import zipfile
+import zlib
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gym_cnnarch.errors import InvalidInput
+from gym_cnnarch.evaluation import STATUSES, Evaluation
+from gym_cnnarch.search_space import SearchSpace
+
+MISSING = -1
+"""In a table's integers: not measured."""
+
+FORMAT = 1
+"""Version of the file."""
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """N architectures in the order of ``SearchSpace.rank``, each trained with S seeds, E epochs.
+
+    Accuracies are kept as numbers of images, which are exact.
+
+    Attributes:
+        metadata: Plain data: ``search_space``, ``task``, ``dataset``, ``recipe``,
+            ``validation_images``, ``test_images``, ``seeds`` and what the table was made with.
+        correct_validation: (S, N, E) int32, correctly classified validation images by epoch.
+        correct_test: (S, N) int32, correctly classified test images after the last epoch.
+        status: (S, N) int8, position in ``evaluation.STATUSES``; MISSING where nothing was trained.
+        train_seconds: (S, N) float32, wall-clock seconds of training.
+        learning_rate: (S, N) float32, the initial learning rate of the last try.
+        parameters: (N,) int64, trainable parameters.
+        macs: (N,) int64, multiply-accumulates of a forward pass.
+    """
+
+    metadata: dict[str, Any]
+    correct_validation: NDArray[np.int32]
+    correct_test: NDArray[np.int32]
+    status: NDArray[np.int8]
+    train_seconds: NDArray[np.float32]
+    learning_rate: NDArray[np.float32]
+    parameters: NDArray[np.int64]
+    macs: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        plain = json.loads(json.dumps(self.metadata))  # as a file gives it back
+        object.__setattr__(self, "metadata", plain)
+        seeds, count = len(self.seeds), self.space.count()
+        expected = {
+            "correct_validation": (seeds, count, self.correct_validation.shape[-1]),
+            "parameters": (count,),
+            "macs": (count,),
+        }
+        for name in _ARRAYS:
+            shape = getattr(self, name).shape
+            if shape != expected.get(name, (seeds, count)):
+                raise InvalidInput(
+                    f"A table of {count} architectures and {seeds} seeds cannot have {name} of "
+                    f"shape {shape}."
+                )
+
+    @cached_property
+    def space(self) -> SearchSpace:
+        """The space whose networks the table holds."""
+        return SearchSpace.from_spec(self.metadata["search_space"])
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seed of each training of a network, S numbers."""
+        return list(self.metadata["seeds"])
+
+    @cached_property
+    def complete(self) -> NDArray[np.int64]:
+        """Positions of the seeds for which every network was trained."""
+        return np.flatnonzero((self.status != MISSING).all(axis=1))
+
+    @cached_property
+    def validation(self) -> NDArray[np.float64]:
+        """(S, N), the best validation accuracy over the epochs, 0 where the training failed."""
+        images: int = self.metadata["validation_images"]
+        best: NDArray[np.int32] = self.correct_validation.max(axis=2, initial=0)
+        best[self.status != STATUSES.index("ok")] = 0
+        return best / images
+
+    @cached_property
+    def test(self) -> NDArray[np.float64]:
+        """(S, N), the test accuracy after the last epoch, 0 where the training failed."""
+        images: int = self.metadata["test_images"]
+        return np.maximum(self.correct_test, 0) / images
+
+    def evaluation(self, rank: int, position: int) -> Evaluation:
+        """What the training with the seed at ``position`` gave, as it was then."""
+        curve = self.correct_validation[position, rank]
+        accuracies = tuple((curve[curve != MISSING] / self.metadata["validation_images"]).tolist())
+        test = int(self.correct_test[position, rank])
+        return Evaluation(
+            accuracy=max(accuracies, default=0.0),
+            status=STATUSES[self.status[position, rank]],
+            parameters=int(self.parameters[rank]),
+            macs=int(self.macs[rank]),
+            curve=accuracies,
+            train_seconds=float(self.train_seconds[position, rank]),
+            learning_rate=float(self.learning_rate[position, rank]),
+            cached=True,
+            test_accuracy=None if test == MISSING else test / self.metadata["test_images"],
+        )
+
+    def checksum(self) -> str:
+        """SHA-256 of metadata and results."""
+        digest = hashlib.sha256(json.dumps(self.metadata, sort_keys=True).encode())
+        for name in _ARRAYS:
+            digest.update(np.ascontiguousarray(getattr(self, name)).data)
+        return digest.hexdigest()
+
+    def save(self, path: Path) -> None:
+        """Writes an npz file of plain arrays, beside the file and then in its place."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        header = {"format": FORMAT, "checksum": self.checksum(), "metadata": self.metadata}
+        unfinished = path.with_name(f"{path.name}.unfinished")
+        with unfinished.open("wb") as file:
+            np.savez_compressed(
+                file, header=np.array(json.dumps(header)),
+                **{name: getattr(self, name) for name in _ARRAYS},
+            )  # fmt: skip
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> "Table":
+        """Reads a file; nothing in it is unpickled.
+
+        Raises:
+            InvalidInput: If there is no such file, it is no table, or it is damaged.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                header = json.loads(str(file["header"]))
+                arrays = {name: file[name] for name in _ARRAYS}
+            if header["format"] > FORMAT:
+                raise InvalidInput(
+                    f"{path} has format {header['format']}, written by a newer version of "
+                    f"gym-cnnarch: upgrade it."
+                )
+            table = cls(header["metadata"], **arrays)
+        except FileNotFoundError as error:
+            raise InvalidInput(f"There is no table {path}.") from error
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            TypeError,
+            EOFError,
+            zipfile.BadZipFile,
+            zlib.error,
+        ) as error:
+            if isinstance(error, InvalidInput):
+                raise
+            raise InvalidInput(
+                f"{path} is no table of results, or it is damaged: {error}"
+            ) from error
+        if table.checksum() != header["checksum"]:
+            raise InvalidInput(f"{path} is damaged: its checksum differs; get it anew.")
+        return table
+
+
+_ARRAYS = tuple(field.name for field in fields(Table) if field.name != "metadata")

@@ -1,0 +1,164 @@
+"""The evaluator that looks up what was measured before."""
+
+import dataclasses
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gym_cnnarch.architecture import Architecture
+from gym_cnnarch.errors import InvalidInput
+from gym_cnnarch.evaluation import Evaluation
+from gym_cnnarch.table import Table
+
+_SHIPPED = Path(__file__).parent / "data"
+
+
+@dataclass(frozen=True)
+class Optimum:
+    """The best network of a table.
+
+    Attributes:
+        architecture: The network.
+        validation: Its mean validation accuracy over the repeats.
+        test: Its mean test accuracy over the repeats.
+    """
+
+    architecture: Architecture
+    validation: float
+    test: float
+
+
+class TableEvaluator:
+    """Answers from a table in which every network of a space was trained several times.
+
+    Test accuracies are for judging an agent afterwards (``optimum``, ``regret``); no evaluation and
+    so no reward contains them.
+
+    Args:
+        dataset: None; a table says itself what its networks were trained on.
+        table: A shipped table's name, or the path of a file that ``cnnarch table build`` wrote.
+        repeat: ``sample``: an episode's result is one of the repeats, drawn by the environment's
+            generator, as a network trained anew gives another result; ``mean``: the mean of the
+            repeats; or the number of one, 0 to R - 1. Without an environment, ``evaluate`` with
+            seed s gives repeat s modulo R.
+
+    Attributes:
+        task: Names the table and what of it is the result.
+        table: The table.
+        search_space: The space whose networks the table holds.
+        input_shape: (channels, n, n).
+        num_classes: Number of classes.
+        repeats: R, the number of trainings of each network; seeds that the table has only for a
+            part of the networks do not count.
+        choices: Number of results that an evaluation can have: R for ``sample``, otherwise 1.
+
+    Raises:
+        InvalidInput: If there is no such table, no seed of it is complete, or no such repeat.
+    """
+
+    def __init__(
+        self,
+        dataset: None = None,
+        table: str | Path = "cifar10-16x16",
+        repeat: Literal["sample", "mean"] | int = "sample",
+    ) -> None:
+        if dataset is not None:
+            raise InvalidInput(f"A table has its results already: leave out dataset={dataset!r}.")
+        self.table = Table.load(_find(table))
+        self.search_space = self.table.space
+        self.input_shape = self.search_space.input_shape
+        self.num_classes = self.search_space.num_classes
+        self.repeats = len(self.table.complete)
+        if self.repeats == 0:
+            raise InvalidInput(f"{table} is not finished: build the rest with cnnarch table build.")
+        allowed = ("sample", "mean", *range(self.repeats))
+        if repeat not in allowed or isinstance(repeat, bool):
+            raise InvalidInput(f"repeat is one of {', '.join(map(repr, allowed))}, not {repeat!r}.")
+        self.repeat = repeat
+        self.choices = self.repeats if repeat == "sample" else 1
+        self.task = f"table-{self.table.checksum()[:16]}-{repeat}"
+        self._known: dict[tuple[int, int], Evaluation] = {}
+
+    def evaluate(self, architecture: Architecture, seed: int = 0) -> Evaluation:
+        """The result of one repeat, or the mean.
+
+        Raises:
+            InvalidInput: If the architecture is not one of the space.
+        """
+        return self.result(self.search_space.rank(architecture), seed % self.choices)
+
+    def draw_seed(self, rng: np.random.Generator) -> int:
+        """A seed for ``evaluate``, each repeat equally likely."""
+        return int(rng.random() * self.choices) if self.choices > 1 else 0
+
+    def result(self, rank: int, choice: int) -> Evaluation:
+        """The result by the architecture's rank and one of the ``choices``."""
+        known = self._known.get((rank, choice))
+        if known is None:
+            known = self._known[rank, choice] = self._result(rank, choice)
+        return known
+
+    def optimum(self, by: Literal["validation", "test"] = "test") -> Optimum:
+        """The network whose mean accuracy over the repeats is the highest."""
+        means = {"validation": self.mean_validation, "test": self.mean_test}
+        if by not in means:
+            raise InvalidInput(f"An optimum is by 'validation' or 'test', not {by!r}.")
+        rank = int(means[by].argmax())
+        return Optimum(
+            self.search_space.unrank(rank),
+            float(self.mean_validation[rank]),
+            float(self.mean_test[rank]),
+        )
+
+    def regret(self, architecture: Architecture) -> float:
+        """How much mean test accuracy the network lacks to the best of the space, at least 0."""
+        rank = self.search_space.rank(architecture)
+        return float(self.mean_test.max() - self.mean_test[rank])
+
+    @cached_property
+    def mean_validation(self) -> NDArray[np.float64]:
+        """(N,), mean of the repeats' validation accuracies (0 where training failed), by rank."""
+        mean: NDArray[np.float64] = self.table.validation[self.table.complete].mean(axis=0)
+        return mean
+
+    @cached_property
+    def mean_test(self) -> NDArray[np.float64]:
+        """(N,), mean of the repeats' test accuracies (0 where training failed), by rank."""
+        mean: NDArray[np.float64] = self.table.test[self.table.complete].mean(axis=0)
+        return mean
+
+    def _result(self, rank: int, choice: int) -> Evaluation:
+        if self.repeat == "mean":
+            return self._mean(rank)
+        position = choice if self.repeat == "sample" else int(self.repeat)
+        return _without_test(self.table.evaluation(rank, int(self.table.complete[position])))
+
+    def _mean(self, rank: int) -> Evaluation:
+        """Accuracies and seconds averaged; ``ok`` if the training succeeded once at least."""
+        each = [self.table.evaluation(rank, int(p)) for p in self.table.complete]
+        succeeded = [e for e in each if e.status == "ok"] or each
+        curves = [e.curve for e in succeeded]
+        curve = np.mean(curves, axis=0) if len({len(c) for c in curves}) == 1 else np.zeros(0)
+        return Evaluation(
+            accuracy=float(self.mean_validation[rank]),
+            status=succeeded[0].status,
+            parameters=each[0].parameters,
+            macs=each[0].macs,
+            curve=tuple(curve.tolist()),
+            train_seconds=float(np.mean([e.train_seconds for e in each])),
+            cached=True,
+        )
+
+
+def _without_test(evaluation: Evaluation) -> Evaluation:
+    return dataclasses.replace(evaluation, test_accuracy=None)
+
+
+def _find(table: str | Path) -> Path:
+    """The file of a shipped table's name, or the path itself."""
+    shipped = _SHIPPED / f"{table}.npz"
+    return shipped if Path(table).name == str(table) and shipped.is_file() else Path(table)

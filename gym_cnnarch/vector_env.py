@@ -1,0 +1,312 @@
+"""The same environment for many episodes at once, by array look-ups."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.utils import seeding
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from numpy.typing import NDArray
+
+from gym_cnnarch import rendering
+from gym_cnnarch.architecture import Architecture
+from gym_cnnarch.env import CNNArchEnv, evaluation_info
+from gym_cnnarch.errors import InvalidInput
+from gym_cnnarch.layers import Layer
+from gym_cnnarch.mdp import MDP, OBSERVATION_FIELDS, START, compile_mdp
+from gym_cnnarch.table_evaluator import TableEvaluator
+
+_BLOCK = 64  # random numbers drawn at a time for one environment
+
+Infos = dict[str, Any]
+
+
+class CNNArchVectorEnv(VectorEnv[NDArray[np.int64], NDArray[np.int64], NDArray[Any]]):
+    """N environments ``CNNArchEnv`` in one, step by step equal to a ``SyncVectorEnv`` of them.
+
+    Transitions, observations, masks and, with a table, rewards are array look-ups; with any other
+    evaluator the networks that are finished in a step are evaluated one after the other.
+
+    Args:
+        num_envs: N.
+        autoreset_mode: When an environment whose episode has ended is reset: ``NextStep`` (by the
+            next step, whose action is ignored), ``SameStep`` (at once; the last observation and
+            info are in ``final_obs`` and ``final_info``) or ``Disabled`` (by
+            ``reset(options={"reset_mask": mask})``).
+        arguments: Those of ``CNNArchEnv``.
+
+    Raises:
+        InvalidInput: If an argument cannot be used.
+    """
+
+    metadata = {"render_modes": ["ansi", "rgb_array"], "render_fps": 2}  # noqa: RUF012
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
+        **arguments: Any,
+    ) -> None:
+        try:
+            self._autoreset = AutoresetMode(autoreset_mode)
+        except ValueError as error:
+            modes = ", ".join(mode.value for mode in AutoresetMode)
+            raise InvalidInput(
+                f"autoreset_mode must be one of {modes}, not {autoreset_mode!r}."
+            ) from error
+        self._env = CNNArchEnv(**arguments)
+        self.evaluator = self._env.evaluator
+        self.search_space = self._env.search_space
+        self.render_mode = self._env.render_mode
+        self.num_envs = num_envs
+        self.metadata = {**self.metadata, "autoreset_mode": self._autoreset}
+        self.single_action_space = self._env.action_space
+        self.single_observation_space = self._env.observation_space
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self._mdp = compile_mdp(self.search_space, self._env.observe_size)
+        self._masks = self._mdp.legal.astype(np.int8)
+        self._depths = self._mdp.observations[:, OBSERVATION_FIELDS.index("depth")]
+        self._results = None
+        if isinstance(self.evaluator, TableEvaluator):
+            self._results = _Results(self._env, self.evaluator, self._mdp)
+        self._needs_layers = self._results is None or self.render_mode is not None
+        self._streams = _Streams(num_envs)
+        self._begun = False
+        self._ended = np.zeros(num_envs, dtype=bool)
+        self._states = np.full(num_envs, START)
+        self._ranks = np.zeros(num_envs, dtype=np.int64)
+        self._actions = np.zeros((num_envs, self.search_space.max_layers + 1), dtype=np.int64)
+
+    def reset(
+        self,
+        *,
+        seed: int | Sequence[int | None] | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> tuple[NDArray[np.int64], Infos]:
+        """Starts with empty networks.
+
+        Args:
+            seed: One for all, environment i then getting ``seed`` + i, or one for each.
+            options: ``reset_mask``, (N,) bool: the environments to reset; the others go on.
+        """
+        which = _reset_mask(options, self.num_envs)
+        seeds = [seed + i for i in range(self.num_envs)] if isinstance(seed, int) else seed
+        if seeds is not None:
+            if len(seeds) != self.num_envs:
+                raise ValueError(f"Expected {self.num_envs} seeds, but came {len(seeds)}.")
+            for i in np.flatnonzero(which).tolist():
+                self._streams.seed(i, seeds[i])
+        self._begun = True
+        self._restart(which)
+        return self._observations(), self._mask_info(which)
+
+    def step(
+        self, actions: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[Any], NDArray[Any], Infos]:
+        """Adds a layer to each network; terminators evaluate theirs.
+
+        Raises:
+            gymnasium.error.ResetNeeded: If an episode has ended, or not begun, and is not reset by
+                itself.
+            gymnasium.error.InvalidAction: If an action is outside the action space, or illegal with
+                ``invalid_action="raise"``.
+        """
+        actions = np.asarray(actions)
+        if not self.action_space.contains(actions):
+            raise gym.error.InvalidAction(
+                f"Expected {self.num_envs} integers from 0 to {self._mdp.legal.shape[1] - 1}, but "
+                f"came {actions!r}."
+            )
+        active = ~self._ended
+        if not self._begun or (self._autoreset != AutoresetMode.NEXT_STEP and not active.all()):
+            raise gym.error.ResetNeeded("An episode has ended or not begun: call reset() first.")
+        cells = self._states * self._mdp.legal.shape[1] + actions
+        legal = self._mdp.legal.take(cells)
+        if self._env.invalid_action == "raise" and not legal[active].all():
+            first = int(np.flatnonzero(active & ~legal)[0])
+            raise self._env.illegal(int(self._states[first]), int(actions[first]))
+        self._restart(self._ended)
+        legal &= active
+        self._add_layers(np.flatnonzero(legal), actions, cells)
+        finished = legal & self._mdp.terminal.take(self._states)
+        self._ended = finished | (active & ~legal)
+        rewards = np.zeros(self.num_envs)
+        infos = self._evaluate(np.flatnonzero(finished), rewards)
+        invalid = self._ended & ~finished
+        if invalid.any():
+            infos |= {"invalid_action": invalid, "_invalid_action": invalid.copy()}
+        terminated = self._ended
+        if self._autoreset == AutoresetMode.SAME_STEP and terminated.any():
+            infos = self._final_info(infos, terminated)
+            self._restart(terminated)
+        infos |= self._mask_info(np.ones(self.num_envs, dtype=bool))
+        truncated = np.zeros(self.num_envs, dtype=bool)
+        return self._observations(), rewards, terminated.copy(), truncated, infos
+
+    def action_masks(self) -> NDArray[np.bool_]:
+        """(N, A) bool, the legal actions."""
+        return self._mdp.legal.take(self._states, axis=0)
+
+    def render(self) -> tuple[Any, ...] | None:
+        """The networks so far, each as ``CNNArchEnv`` renders it."""
+        layers = [self._layers(i) for i in range(self.num_envs)]
+        if self.render_mode == "ansi":
+            shape = self.search_space.input_shape
+            return tuple(rendering.ansi(chain, shape) for chain in layers)
+        if self.render_mode == "rgb_array":
+            return tuple(rendering.rgb_array(chain, self.search_space) for chain in layers)
+        gym.logger.warn("render() needs render_mode='ansi' or 'rgb_array'.")
+        return None
+
+    def _restart(self, which: NDArray[np.bool_]) -> None:
+        self._states[which] = START
+        self._ranks[which] = 0
+        self._ended = self._ended & ~which
+
+    def _add_layers(
+        self, which: NDArray[np.int64], actions: NDArray[np.int64], cells: NDArray[np.int64]
+    ) -> None:
+        """Moves on where the action is legal; ``cells`` are (state, action) as flat positions."""
+        chosen = cells[which]
+        if self._needs_layers:
+            self._actions[which, self._depths[self._states[which]]] = actions[which]
+        if self._results is not None:
+            self._ranks[which] += self._results.smaller.take(chosen)
+        self._states[which] = self._mdp.next_state.take(chosen)
+
+    def _layers(self, i: int) -> list[Layer]:
+        actions = self._actions[i, : self._depths[self._states[i]]]
+        return [self.search_space.actions[action] for action in actions]
+
+    def _evaluate(self, which: NDArray[np.int64], rewards: NDArray[np.float64]) -> Infos:
+        """The final infos of the environments whose network is finished; fills in their rewards."""
+        if self._results is None:
+            infos: Infos = {}
+            for i in which.tolist():
+                architecture = Architecture(tuple(self._layers(i)))
+                rewards[i], info = self._env.judge(architecture, self._streams.generator(i))
+                infos = self._add_info(infos, info, i)
+            return infos
+        if len(which) == 0:
+            return {}
+        cells = self._ranks[which]
+        if self._results.choices > 1:
+            choices = (self._streams.draw(which) * self._results.choices).astype(np.int64)
+            cells = cells + choices * self.search_space.count()
+        rewards[which] = self._results.rewards.take(cells)
+        columns = {name: column.take(cells) for name, column in self._results.columns.items()}
+        return self._scattered(which, columns)
+
+    def _final_info(self, infos: Infos, ended: NDArray[np.bool_]) -> Infos:
+        """The infos of ended episodes as those of environments that are reset at once."""
+        masks = self._masks.take(self._states, axis=0)
+        masks[~ended] = 0
+        observations = np.full(self.num_envs, None, dtype=object)
+        rows = self._observations()
+        for i in np.flatnonzero(ended):
+            observations[i] = rows[i]
+        return {
+            "final_obs": observations,
+            "_final_obs": ended.copy(),
+            "final_info": {**infos, "action_mask": masks, "_action_mask": ended.copy()},
+            "_final_info": ended.copy(),
+        }
+
+    def _scattered(self, which: NDArray[np.int64], columns: dict[str, NDArray[Any]]) -> Infos:
+        """Columns of the environments ``which`` as infos of all, each with its mask."""
+        infos: Infos = {}
+        for name, column in columns.items():
+            fill = None if column.dtype == object else 0
+            infos[name] = np.full(self.num_envs, fill, dtype=column.dtype)
+            infos[name][which] = column
+            infos[f"_{name}"] = np.zeros(self.num_envs, dtype=bool)
+            infos[f"_{name}"][which] = True
+        return infos
+
+    def _observations(self) -> NDArray[np.int64]:
+        return self._mdp.observations.take(self._states, axis=0)
+
+    def _mask_info(self, which: NDArray[np.bool_]) -> Infos:
+        masks = self._masks.take(self._states, axis=0)
+        if not which.all():
+            masks[~which] = 0
+        return {"action_mask": masks, "_action_mask": which}
+
+
+class _Results:
+    """A table's results as arrays.
+
+    Attributes:
+        choices: R, the number of results that an evaluation can have.
+        smaller: (S, A) int64, how many ways to finish a network come before those with this layer;
+            summed along an episode, the architecture's rank.
+        rewards: (R, N) float64, by rank.
+        columns: The final info's fields, (R, N) each.
+    """
+
+    def __init__(self, env: CNNArchEnv, evaluator: TableEvaluator, mdp: MDP) -> None:
+        space = env.search_space
+        self.choices = evaluator.choices
+        self.smaller = np.zeros(mdp.legal.shape, dtype=np.int64)
+        for number, state in enumerate(mdp.states):
+            for layer, (smaller, _) in space.branches(state).items():
+                self.smaller[number, space.actions.index(layer)] = smaller
+        shape = (self.choices, space.count())
+        self.rewards = np.zeros(shape)
+        self.columns: dict[str, NDArray[Any]] = {}
+        for rank in range(space.count()):
+            architecture = space.unrank(rank)
+            for choice in range(self.choices):
+                evaluation = evaluator.result(rank, choice)
+                self.rewards[choice, rank] = env.reward_function(evaluation)
+                for name, value in evaluation_info(architecture, evaluation).items():
+                    if name not in self.columns:
+                        dtype = object if isinstance(value, str) else type(value)
+                        self.columns[name] = np.zeros(shape, dtype=dtype)
+                    self.columns[name][choice, rank] = value
+
+
+class _Streams:
+    """For each environment the uniform numbers that its own generator would draw, in blocks."""
+
+    def __init__(self, num_envs: int) -> None:
+        self._generators: list[np.random.Generator | None] = [None] * num_envs
+        self._numbers = np.zeros((num_envs, _BLOCK))
+        self._used = np.full(num_envs, _BLOCK)
+
+    def seed(self, i: int, seed: int | None) -> None:
+        """Begins the stream of environment i anew, unless the seed is None."""
+        if seed is not None:
+            self._generators[i] = seeding.np_random(seed)[0]
+            self._used[i] = _BLOCK
+
+    def generator(self, i: int) -> np.random.Generator:
+        """The generator of environment i, seeded by chance if nobody did."""
+        generator = self._generators[i]
+        if generator is None:
+            generator = self._generators[i] = seeding.np_random()[0]
+        return generator
+
+    def draw(self, which: NDArray[np.int64]) -> NDArray[np.float64]:
+        """The next number of each of these environments, in [0, 1)."""
+        for i in which[self._used[which] == _BLOCK].tolist():
+            self._numbers[i] = self.generator(i).random(_BLOCK)
+            self._used[i] = 0
+        numbers: NDArray[np.float64] = self._numbers[which, self._used[which]]
+        self._used[which] += 1
+        return numbers
+
+
+def _reset_mask(options: dict[str, Any] | None, num_envs: int) -> NDArray[np.bool_]:
+    """The environments to reset, (N,): those of ``reset_mask``, else all."""
+    mask = (options or {}).get("reset_mask")
+    if mask is None:
+        return np.ones(num_envs, dtype=bool)
+    if not (isinstance(mask, np.ndarray) and mask.dtype == bool and mask.shape == (num_envs,)):
+        raise ValueError(f"reset_mask must be a bool array of shape ({num_envs},), not {mask!r}.")
+    if not mask.any():
+        raise ValueError("reset_mask must name at least one environment.")
+    return mask

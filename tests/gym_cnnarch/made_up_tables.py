@@ -1,0 +1,42 @@
+"""Tables of made-up results, complete or not."""
+
+from dataclasses import asdict
+
+import numpy as np
+
+from gym_cnnarch import SearchSpace
+from gym_cnnarch.evaluation import STATUSES
+from gym_cnnarch.shapes import count_macs, count_parameters
+from gym_cnnarch.table import MISSING, Table
+
+SPACE = SearchSpace.from_spec(
+    {"preset": "digits", "max_layers": 2, "conv_filters": [4, 8]},
+    input_shape=(1, 8, 8),
+    num_classes=10,
+)
+IMAGES, TESTS, EPOCHS = 360, 400, 3
+
+
+def make_table(space=SPACE, seeds=3, complete=True):
+    """Random accuracies and seconds; a tenth of the trainings diverged in their first epoch."""
+    rng = np.random.default_rng(0)
+    networks = [space.unrank(rank) for rank in range(space.count())]
+    shape = seeds, len(networks)
+    status = np.zeros(shape, dtype=np.int8)
+    status[rng.random(shape) < 0.1] = STATUSES.index("diverged")
+    validation = rng.integers(IMAGES + 1, size=(*shape, EPOCHS)).astype(np.int32)
+    validation[status > 0, 1:] = MISSING
+    test = rng.integers(TESTS + 1, size=shape).astype(np.int32)
+    test[status > 0] = MISSING
+    if not complete:
+        status[-1, 5] = MISSING
+    metadata = {
+        "search_space": asdict(space), "task": "made-up", "seeds": list(range(seeds)),
+        "validation_images": IMAGES, "test_images": TESTS,
+    }  # fmt: skip
+    return Table(
+        metadata, validation, test, status,
+        rng.random(shape).astype(np.float32), np.full(shape, 0.25, dtype=np.float32),
+        np.array([count_parameters(a, space.input_shape) for a in networks]),
+        np.array([count_macs(a, space.input_shape) for a in networks]),
+    )  # fmt: skip

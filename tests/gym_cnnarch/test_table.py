@@ -1,0 +1,168 @@
+"""Tables of results: what is saved is found, damage is noticed, and the evaluator adds nothing."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gym_cnnarch import Architecture, InvalidInput
+from gym_cnnarch.env import CNNArchEnv
+from gym_cnnarch.table import MISSING, Table
+from gym_cnnarch.table_evaluator import TableEvaluator
+from tests.gym_cnnarch.made_up_tables import IMAGES, SPACE, TESTS, make_table
+
+EVALUATOR = "gym_cnnarch.table_evaluator:TableEvaluator"
+
+
+@pytest.fixture
+def table():
+    return make_table()
+
+
+@pytest.fixture
+def file(table, tmp_path):
+    table.save(tmp_path / "table.npz")
+    return tmp_path / "table.npz"
+
+
+def test_a_file_holds_the_whole_table(table, file):
+    loaded = Table.load(file)
+    assert loaded.metadata == table.metadata
+    assert loaded.space == SPACE
+    for name in ("correct_validation", "correct_test", "status", "train_seconds", "macs"):
+        assert np.array_equal(getattr(loaded, name), getattr(table, name))
+        assert getattr(loaded, name).dtype == getattr(table, name).dtype
+    with np.load(file, allow_pickle=False) as arrays:  # a reader without this package
+        assert json.loads(str(arrays["header"]))["metadata"] == table.metadata
+
+
+def test_an_evaluation_is_what_the_training_gave(table):
+    for rank in range(SPACE.count()):
+        evaluation = table.evaluation(rank, 1)
+        curve = [int(c) / IMAGES for c in table.correct_validation[1, rank] if c != MISSING]
+        assert list(evaluation.curve) == curve
+        assert evaluation.accuracy == max(curve)
+        if evaluation.status == "ok":
+            assert evaluation.test_accuracy == int(table.correct_test[1, rank]) / TESTS
+            assert table.validation[1, rank] == evaluation.accuracy
+        else:
+            assert evaluation.status == "diverged"
+            assert evaluation.test_accuracy is None
+            assert table.validation[1, rank] == table.test[1, rank] == 0
+
+
+@pytest.mark.parametrize("where", [100, -3000, -60])
+def test_damage_is_noticed(file, where):
+    content = bytearray(file.read_bytes())
+    content[where] ^= 0xFF
+    file.write_bytes(content)
+    with pytest.raises(InvalidInput, match="damaged"):
+        Table.load(file)
+
+
+def test_files_that_are_no_tables_are_refused(table, tmp_path):
+    with pytest.raises(InvalidInput, match="no table"):
+        Table.load(tmp_path / "missing.npz")
+    np.savez(tmp_path / "other.npz", x=np.zeros(3))
+    with pytest.raises(InvalidInput, match="no table of results"):
+        Table.load(tmp_path / "other.npz")
+    np.savez(tmp_path / "pickled.npz", header=np.array([{}], dtype=object))
+    with pytest.raises(InvalidInput, match="no table of results"):
+        Table.load(tmp_path / "pickled.npz")
+    with pytest.raises(InvalidInput, match="cannot have macs of shape"):
+        replace(table, macs=table.macs[1:])
+    table.metadata["note"] = "made by a newer version"
+    table.save(tmp_path / "newer.npz")
+    with np.load(tmp_path / "newer.npz") as arrays:
+        content = dict(arrays)
+    header = json.loads(str(content["header"])) | {"format": 99}
+    np.savez(tmp_path / "newer.npz", **(content | {"header": np.array(json.dumps(header))}))
+    with pytest.raises(InvalidInput, match="format 99"):
+        Table.load(tmp_path / "newer.npz")
+
+
+def test_repeats_are_single_trainings_and_their_mean(table, file):
+    sample, mean = TableEvaluator(table=file), TableEvaluator(table=file, repeat="mean")
+    assert sample.repeats == sample.choices == 3
+    for rank in range(SPACE.count()):
+        architecture = SPACE.unrank(rank)
+        each = [table.evaluation(rank, i) for i in range(3)]
+        for i in range(3):
+            expected = replace(each[i], test_accuracy=None)
+            assert sample.evaluate(architecture, i) == expected
+            assert sample.evaluate(architecture, 3 + i) == expected
+            assert TableEvaluator(table=file, repeat=i).evaluate(architecture, 7) == expected
+        average = mean.evaluate(architecture)
+        rewarded = [e.accuracy if e.status == "ok" else 0.0 for e in each]
+        assert average.accuracy == pytest.approx(np.mean(rewarded))
+        assert average.train_seconds == pytest.approx(np.mean([e.train_seconds for e in each]))
+        assert average.test_accuracy is None
+        assert average.status == ("ok" if any(e.status == "ok" for e in each) else "diverged")
+
+
+def test_the_optimum_is_better_than_all_others(table, file):
+    evaluator = TableEvaluator(table=file)
+    tests = [np.mean([max(c, 0) / TESTS for c in column]) for column in table.correct_test.T]
+    best = evaluator.optimum("test")
+    assert best.test == pytest.approx(max(tests))
+    assert evaluator.regret(best.architecture) == 0
+    for rank, test in enumerate(tests):
+        assert evaluator.regret(SPACE.unrank(rank)) == pytest.approx(max(tests) - test)
+    by_validation = evaluator.optimum("validation")
+    assert by_validation.validation == evaluator.mean_validation.max()
+    with pytest.raises(InvalidInput, match="not 'luck'"):
+        evaluator.optimum("luck")
+
+
+def test_the_environments_seed_draws_the_repeat(file):
+    def rewards(seed, **kwargs):
+        env = CNNArchEnv(evaluator=EVALUATOR, table=str(file), **kwargs)
+        assert env.search_space == SPACE
+        env.reset(seed=seed)
+        found = []
+        for _ in range(60):
+            env.reset()
+            found.append(env.step(len(SPACE.actions) - 1)[1])
+        return found
+
+    assert rewards(1) == rewards(1)
+    assert rewards(1) != rewards(2)
+    counts = np.unique(rewards(1), return_counts=True)[1]
+    assert len(counts) == 3
+    assert min(counts) > 8
+    assert len(set(rewards(1, repeat="mean"))) == 1
+
+
+def test_unfinished_seeds_are_left_out(tmp_path):
+    make_table(complete=False).save(tmp_path / "table.npz")
+    evaluator = TableEvaluator(table=tmp_path / "table.npz")
+    assert evaluator.repeats == 2
+    with pytest.raises(InvalidInput, match="repeat is one of 'sample', 'mean', 0, 1, not 2"):
+        TableEvaluator(table=tmp_path / "table.npz", repeat=2)
+    make_table(seeds=1, complete=False).save(tmp_path / "table.npz")
+    with pytest.raises(InvalidInput, match="not finished"):
+        TableEvaluator(table=tmp_path / "table.npz")
+
+
+def test_what_a_table_cannot_do_is_refused(file):
+    with pytest.raises(InvalidInput, match="leave out dataset='mnist'"):
+        CNNArchEnv(evaluator=EVALUATOR, table=str(file), dataset="mnist")
+    with pytest.raises(InvalidInput, match="another search space"):
+        CNNArchEnv(evaluator=EVALUATOR, table=str(file), search_space="metaqnn")
+    with pytest.raises(InvalidInput, match="no table"):
+        CNNArchEnv(evaluator=EVALUATOR, table="imagenet")
+    foreign = Architecture.parse("[C(512,5,1), SM(10)]")
+    with pytest.raises(InvalidInput, match=r"Layer 1, C\(512,5,1\)"):
+        TableEvaluator(table=file).evaluate(foreign)
+
+
+def test_ranks_number_the_architectures():
+    networks = [SPACE.unrank(rank) for rank in range(SPACE.count())]
+    assert len(set(networks)) == len(networks)
+    assert [SPACE.rank(network) for network in networks] == list(range(SPACE.count()))
+    actions = [[SPACE.actions.index(layer) for layer in network.layers] for network in networks]
+    assert actions == sorted(actions)
+    for rank in (-1, SPACE.count()):
+        with pytest.raises(IndexError):
+            SPACE.unrank(rank)

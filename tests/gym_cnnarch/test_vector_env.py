@@ -1,0 +1,149 @@
+"""The vector environment equals N single environments, step by step."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+
+from gym_cnnarch import Evaluation, InvalidInput
+from gym_cnnarch.env import CNNArchEnv
+from gym_cnnarch.vector_env import CNNArchVectorEnv
+from tests.gym_cnnarch.made_up_tables import SPACE, make_table
+
+N = 7
+TABLE = "gym_cnnarch.table_evaluator:TableEvaluator"
+CONSTRUCTION = {"search_space": SPACE, "evaluator": None}
+
+
+@pytest.fixture(scope="module")
+def table_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("table") / "table.npz"
+    make_table().save(path)
+    return path
+
+
+def assert_equal(first, second):
+    if isinstance(first, dict):
+        assert first.keys() == second.keys()
+        for key in first:
+            assert_equal(first[key], second[key])
+        return
+    assert first.dtype == second.dtype
+    assert first.shape == second.shape
+    if first.dtype == object:
+        for a, b in zip(first, second, strict=True):
+            assert type(a) is type(b)
+            assert np.array_equal(a, b)
+    else:
+        assert np.array_equal(first, second)
+
+
+def actions_of(rng, masks, share_illegal):
+    """Legal actions, and now and then any."""
+    legal = np.array([rng.choice(np.flatnonzero(mask)) for mask in masks])
+    anything = rng.integers(masks.shape[1], size=len(masks))
+    return np.where(rng.random(len(masks)) < share_illegal, anything, legal)
+
+
+@pytest.mark.parametrize("mode", list(AutoresetMode))
+@pytest.mark.parametrize("repeat", ["sample", "mean", 1, None])
+@pytest.mark.parametrize("observe_size", ["bin", "exact"])
+def test_it_equals_single_environments(table_file, mode, repeat, observe_size):
+    arguments = {"evaluator": TABLE, "table": str(table_file), "repeat": repeat}
+    arguments = (CONSTRUCTION if repeat is None else arguments) | {"observe_size": observe_size}
+    singles = SyncVectorEnv([lambda: CNNArchEnv(**arguments)] * N, autoreset_mode=mode)
+    many = CNNArchVectorEnv(N, autoreset_mode=mode, **arguments)
+    assert many.metadata["autoreset_mode"] is mode
+    assert many.observation_space == singles.observation_space
+    assert many.action_space == singles.action_space
+    observations, infos = many.reset(seed=3)
+    expected_observations, expected_infos = singles.reset(seed=3)
+    assert_equal(observations, expected_observations)
+    assert_equal(infos, expected_infos)
+    rng = np.random.default_rng(1)
+    ended = 0
+    for step in range(400):
+        actions = actions_of(rng, many.action_masks(), 0.1)
+        results, expected = many.step(actions), singles.step(actions)
+        for ours, theirs in zip(results, expected, strict=True):
+            assert_equal(ours, theirs)
+        ended += results[2].sum()
+        if mode is AutoresetMode.DISABLED and results[2].any():
+            mask = {"reset_mask": results[2]}
+            seed = [step if i % 2 else None for i in range(N)]
+            for ours, theirs in zip(
+                many.reset(seed=seed, options=dict(mask)),
+                singles.reset(seed=seed, options=dict(mask)),
+                strict=True,
+            ):
+                assert_equal(ours, theirs)
+    assert ended > 100
+
+
+class Noisy:
+    """Draws its own result, as a table does."""
+
+    task = "noisy"
+
+    def evaluate(self, architecture, seed=0):
+        return Evaluation(seed / 1000, "ok", len(architecture.layers), 1, train_seconds=1.5)
+
+    def draw_seed(self, rng):
+        return int(rng.integers(1000))
+
+
+def test_other_evaluators_are_asked_one_by_one():
+    arguments = {"search_space": SPACE, "evaluator": Noisy()}
+    singles = SyncVectorEnv([lambda: CNNArchEnv(**arguments)] * N)
+    many = CNNArchVectorEnv(N, **arguments)
+    many.reset(seed=0), singles.reset(seed=0)
+    rng = np.random.default_rng(1)
+    for _ in range(30):
+        actions = actions_of(rng, many.action_masks(), 0.0)
+        for ours, theirs in zip(many.step(actions), singles.step(actions), strict=True):
+            assert_equal(ours, theirs)
+
+
+def test_it_renders_each_network():
+    many = CNNArchVectorEnv(2, **CONSTRUCTION, render_mode="ansi")
+    single = CNNArchEnv(**CONSTRUCTION, render_mode="ansi")
+    many.reset(seed=0), single.reset(seed=0)
+    many.step(np.array([0, 1])), single.step(1)
+    assert many.render()[1] == single.render()
+    drawn = CNNArchVectorEnv(2, **CONSTRUCTION, render_mode="rgb_array")
+    drawn.reset()
+    assert [frame.dtype for frame in drawn.render()] == [np.uint8, np.uint8]
+
+
+def test_steps_and_resets_that_cannot_be_are_refused():
+    many = CNNArchVectorEnv(2, **CONSTRUCTION, invalid_action="raise", autoreset_mode="Disabled")
+    with pytest.raises(gym.error.ResetNeeded):
+        many.step(np.array([0, 0]))
+    many.reset(seed=0)
+    with pytest.raises(gym.error.InvalidAction, match="2 integers"):
+        many.step(np.array([0, 99]))
+    pool = next(i for i, a in enumerate(SPACE.actions) if str(a).startswith("P"))
+    with pytest.raises(gym.error.InvalidAction, match=r"P\(2,2\), is illegal: pooling"):
+        many.step(np.array([0, pool]))
+    end = len(SPACE.actions) - 1
+    many.step(np.array([0, end]))
+    with pytest.raises(gym.error.ResetNeeded):
+        many.step(np.array([0, 0]))
+    with pytest.raises(ValueError, match="2 seeds"):
+        many.reset(seed=[1])
+    for mask in ([True, False], np.array([1, 0]), np.array([True])):
+        with pytest.raises(ValueError, match="bool array"):
+            many.reset(options={"reset_mask": mask})
+    with pytest.raises(ValueError, match="at least one"):
+        many.reset(options={"reset_mask": np.array([False, False])})
+    with pytest.raises(InvalidInput, match="NextStep, SameStep, Disabled"):
+        CNNArchVectorEnv(2, autoreset_mode="never", **CONSTRUCTION)
+
+
+@pytest.mark.parametrize("mode", ["NextStep", "SameStep"])
+def test_make_vec_uses_it(mode):
+    many = gym.make_vec("CNNArch-CIFAR10-v0", 3, evaluator=None, autoreset_mode=mode)
+    assert isinstance(many.unwrapped, CNNArchVectorEnv)
+    assert many.metadata["autoreset_mode"] is AutoresetMode(mode)
+    many.reset(seed=0)
+    assert many.step(many.action_space.sample())[4]["action_mask"].shape[0] == 3

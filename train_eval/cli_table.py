@@ -1,0 +1,149 @@
+"""The command ``cnnarch table``: building a table of results, and looking at one."""
+
+import contextlib
+import shlex
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from gym_cnnarch import InvalidInput
+from gym_cnnarch.table import Table
+from train_eval.cli_options import ExecutorOptions, TrainingOptions
+from train_eval.evaluator import TrainingEvaluator
+from train_eval.progress import duration
+from train_eval.settings import make_env
+from train_eval.store import Store
+from train_eval.table import TableBuilder
+from train_eval.table_summary import describe
+
+_SAVE_SECONDS = 300.0  # between two versions of an unfinished table
+_LINE_SECONDS = 60.0  # between two lines where there is no terminal
+
+_out = Console()
+_err = Console(stderr=True)
+
+
+@dataclass
+class BuildCommand(ExecutorOptions, TrainingOptions):
+    """Train every network of a space, several times, and write one file of the results.
+
+    The same command continues it, from the store or from the file alone.
+    """
+
+    out: Path = Path("table.npz")
+    """The file of the table. What it holds already is not trained again."""
+    seeds: int = 3
+    """Trainings of each network, with seeds 0, 1, 2, ..."""
+    store: Path | None = None
+    """File that keeps each result at once. Default: beside the table, ending in .sqlite."""
+    most: int | None = None
+    """End after this many trainings, with a table that is not finished."""
+
+    def run(self) -> None:
+        """Trains what the table lacks, and writes it."""
+        self.check_positive("seeds", "workers", "workers_per_gpu", "most")
+        env = make_env(self.env, test=True, **self.kwargs())
+        if not isinstance(env.evaluator, TrainingEvaluator):
+            raise InvalidInput(f"{self.env} does not train: choose an environment that does.")
+        store = Store(self.store or self.out.with_suffix(".sqlite"))
+        builder = TableBuilder(env.search_space, env.evaluator, self.seeds, store)
+        if self.out.exists():
+            taken = builder.take(Table.load(self.out))
+            _err.print(f"{self.out} holds {taken:,} trainings.", markup=False, soft_wrap=True)
+        executor, evaluate, workers = self.make_executor(env)
+        missing = builder.missing()
+        total = builder.seeds * builder.space.count()
+        begun, saved = total - len(missing), time.monotonic()
+        with executor, _Progress(begun, total) as progress:
+            try:
+                results = builder.train(missing[: self.most], executor, evaluate, workers)
+                with contextlib.closing(results):
+                    for evaluation in results:
+                        progress.count(evaluation.accuracy)
+                        if time.monotonic() - saved > _SAVE_SECONDS:
+                            builder.table(workers).save(self.out)
+                            saved = time.monotonic()
+            except KeyboardInterrupt:
+                signal.signal(signal.SIGINT, signal.SIG_IGN)  # ending takes a moment: let it
+                builder.table(workers).save(self.out)
+                _err.print(
+                    f"Stopped; what is trained is in {store.path} and {self.out}. To continue, run "
+                    f"the same command again:\n  {shlex.join(['cnnarch', *sys.argv[1:]])}",
+                    markup=False, soft_wrap=True,
+                )  # fmt: skip
+                sys.exit(130)
+            builder.table(workers).save(self.out)
+        _out.print(f"Table: {self.out}", markup=False, soft_wrap=True)
+
+
+class _Progress:
+    """A bar on a terminal, else a line a minute."""
+
+    def __init__(self, done: int, total: int) -> None:
+        self._done, self._total, self._begun = done, total, done
+        self._started = self._printed = time.monotonic()
+        self._best = 0.0
+        self._bar = Progress(
+            TextColumn("trainings"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+            TextColumn("{task.fields[best]}"), console=_err, disable=not _err.is_terminal,
+        )  # fmt: skip
+        self._task = self._bar.add_task("", total=total, completed=done, best="")
+
+    def __enter__(self) -> "_Progress":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bar.stop()
+
+    def count(self, accuracy: float) -> None:
+        """One more training is recorded."""
+        self._done += 1
+        self._best = max(self._best, accuracy)
+        best = f"best validation accuracy {self._best:.2%}"
+        self._bar.update(self._task, completed=self._done, best=best)
+        now = time.monotonic()
+        if _err.is_terminal or now - self._printed < _LINE_SECONDS:
+            return
+        self._printed = now
+        rate = (self._done - self._begun) / (now - self._started)
+        left = duration((self._total - self._done) / rate)
+        _err.print(f"{self._done}/{self._total} trainings, {left} left, {best}", soft_wrap=True)
+
+
+@dataclass
+class ShowTableCommand:
+    """Describe a table: accuracies, noise between seeds, the best networks, the cost."""
+
+    file: tyro.conf.Positional[Path]
+    """The file of the table."""
+    top: int = 10
+    """Number of networks to list."""
+
+    def run(self) -> None:
+        """Prints the description."""
+        for part in describe(Table.load(self.file), self.top):
+            _out.print(part, highlight=False)
+
+
+@dataclass
+class TableCommand:
+    """Tables of results: rewards without training."""
+
+    action: tyro.conf.OmitArgPrefixes[
+        tyro.conf.OmitSubcommandPrefixes[
+            Annotated[BuildCommand, tyro.conf.subcommand("build")]
+            | Annotated[ShowTableCommand, tyro.conf.subcommand("show")]
+        ]
+    ]
+
+    def run(self) -> None:
+        """Runs the chosen action."""
+        self.action.run()

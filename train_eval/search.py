@@ -4,6 +4,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -20,6 +21,8 @@ from train_eval.workers import WorkerDied, WorkerHung, result
 
 MAX_REPEATS = 1000
 """Episodes in a row without a new network after which the space counts as exhausted."""
+
+_BATCH = 200  # episodes that cost nothing, after which they are written
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,20 @@ class _Acted:
     actions: list[int]
     action_masks: list[np.ndarray]
     new: bool
+
+
+class _Proposal:
+    """Stands in for the evaluator while the agent acts: takes down the network it is asked for."""
+
+    task = "proposal"
+    architecture: Architecture
+
+    def evaluate(self, architecture: Architecture, seed: int = 0) -> Evaluation:
+        self.architecture = architecture
+        return _NOTHING_YET
+
+
+_NOTHING_YET = Evaluation(accuracy=0.0, status="ok", parameters=0, macs=0)
 
 
 class Search:
@@ -71,7 +88,8 @@ class Search:
         store: Store,
         executor: Executor,
     ) -> None:
-        self._env = CNNArchEnv(search_space=env.search_space, observe_size=env.observe_size)
+        self._proposal = _Proposal()
+        self._env = CNNArchEnv(env.search_space, self._proposal, observe_size=env.observe_size)
         self._reward_function = env.reward_function
         self._settings = settings
         self._agent = agent
@@ -80,6 +98,7 @@ class Search:
         self._executor = executor
         self._recorded = {e.number: e for e in store.episodes(settings.run)}
         self._unsaved: list[EpisodeRecord] = []
+        self._looked_up: list[tuple[Architecture, Evaluation]] = []
         self._evaluations: dict[str, Evaluation | Future[Evaluation]] = {}
         self._in_flight: dict[Future[Evaluation], Architecture] = {}
         self._waited = 0.0
@@ -106,7 +125,7 @@ class Search:
                 yield self._learn(pending.popleft())
         finally:
             self._save_finished()
-            self._store.add_episodes(self._settings.run, self._unsaved)
+            self._save_rest()
         self._store.finish_run(self._settings.run)
 
     def _act(self, number: int) -> _Acted:
@@ -122,14 +141,13 @@ class Search:
             observations.append(observation)
             actions.append(action)
             masks.append(mask)
-        if "architecture" not in info:
+        if "invalid_action" in info:
             raise InvalidInput(
                 f"The agent chose the illegal action {actions[-1]} in episode {number}: "
                 f"an agent's actions must be legal by the mask."
             )
-        text = info["architecture"]
+        architecture, text = self._proposal.architecture, info["architecture"]
         self._check_against_record(number, "actions", tuple(actions))
-        architecture = Architecture.parse(text)
         new = text not in self._evaluations
         if new:
             self._evaluations[text] = self._request(architecture)
@@ -145,6 +163,9 @@ class Search:
         future = self._executor.submit(self._evaluate, architecture, seed)
         if future.done():  # it was evaluated here and now
             self._waited += time.perf_counter() - began
+            if not future.exception() and (evaluation := future.result()).cached:
+                self._looked_up.append((architecture, evaluation))
+                return evaluation
         self._in_flight[future] = architecture
         return future
 
@@ -157,7 +178,9 @@ class Search:
         else:
             self._save_finished()
             learned = Learned(self._record(acted, evaluation), evaluation)
-            self._unsaved.append(learned.record)  # nothing was paid: saved with the next evaluation
+            self._unsaved.append(learned.record)  # nothing was paid: saved with what follows
+            if len(self._unsaved) >= _BATCH:
+                self._save_rest()
         self._agent.learn(
             Episode(
                 np.array(acted.observations),
@@ -189,13 +212,27 @@ class Search:
     def _save(self, acted: _Acted, future: Future[Evaluation]) -> Learned:
         """Commits an evaluation together with the episodes up to its own."""
         evaluation = self._result(future)
-        with self._store.transaction():
+        with self._saving() as latest:
             stored = self._add(acted.architecture, evaluation)
-            record = self._record(acted, stored)
-            self._store.add_episodes(self._settings.run, [*self._unsaved, record])
-        self._unsaved.clear()
+            latest.append(record := self._record(acted, stored))
         self._become_known(future, stored)
         return Learned(record, stored)
+
+    @contextmanager
+    def _saving(self) -> Iterator[list[EpisodeRecord]]:
+        """Commits a block, the episodes it lists, and all that cost nothing and could wait."""
+        latest: list[EpisodeRecord] = []
+        with self._store.transaction():
+            yield latest
+            for architecture, evaluation in self._looked_up:
+                self._add(architecture, evaluation)
+            self._store.add_episodes(self._settings.run, [*self._unsaved, *latest])
+        self._looked_up.clear()
+        self._unsaved.clear()
+
+    def _save_rest(self) -> None:
+        with self._saving():
+            pass
 
     def _add(self, architecture: Architecture, evaluation: Evaluation) -> Evaluation:
         """What the store holds after adding the evaluation: an earlier one wins."""

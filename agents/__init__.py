@@ -1,8 +1,22 @@
 """Agents that know observations, masks and episodes, and nothing of networks or data."""
 
-from agents.base import Agent, Episode
+from agents.base import Agent, Episode, Sequences
+from agents.evolution import RegularizedEvolution
 from agents.metaqnn import MetaQNN
 from agents.random_walk import RandomWalk
+from agents.reinforce import Reinforce
 from agents.schedules import PAPER_SCHEDULE, EpsilonSchedule
+from agents.uniform import Uniform
 
-__all__ = ["PAPER_SCHEDULE", "Agent", "Episode", "EpsilonSchedule", "MetaQNN", "RandomWalk"]
+__all__ = [
+    "PAPER_SCHEDULE",
+    "Agent",
+    "Episode",
+    "EpsilonSchedule",
+    "MetaQNN",
+    "RandomWalk",
+    "RegularizedEvolution",
+    "Reinforce",
+    "Sequences",
+    "Uniform",
+]

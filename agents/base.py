@@ -1,5 +1,6 @@
 """What an agent is and what it learns from."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -41,6 +42,18 @@ class Episode:
                 f"An episode of T steps has T + 1 observations, T actions and T masks, T > 0; came "
                 f"{len(self.observations)}, {steps} and {len(self.action_masks)}."
             )
+
+
+class Sequences(Protocol):
+    """All complete action sequences of an environment, for agents that choose them as a whole."""
+
+    def sample(self, rng: np.random.Generator) -> tuple[int, ...]:
+        """A complete sequence, each equally likely."""
+        ...
+
+    def is_complete(self, actions: Sequence[int]) -> bool:
+        """Whether the actions are legal one after the other and end an episode."""
+        ...
 
 
 class Agent(Protocol):

@@ -19,10 +19,11 @@ from pathlib import Path
 import numpy as np
 
 from gym_cnnarch import Architecture, Evaluation
+from train_eval.agent_settings import make_agent, metaqnn_settings
 from train_eval.executors import InlineExecutor
 from train_eval.runs import open_run
 from train_eval.search import Search
-from train_eval.settings import describe, make_agent, make_env, metaqnn_settings
+from train_eval.settings import describe, make_env
 
 
 class InstantEvaluator:
@@ -41,7 +42,7 @@ def run_search(folder: Path, seed: int) -> tuple[float, int]:
     agent_settings, budget = metaqnn_settings(None)
     started = time.perf_counter()
     env = make_env(env_id, evaluator=None)
-    agent = make_agent(agent_settings, len(env.search_space.actions), seed)
+    agent = make_agent(agent_settings, env.search_space, seed)
     evaluator = InstantEvaluator()
     env.evaluator = evaluator
     settings = describe(env, agent_settings, seed, budget)

@@ -27,7 +27,8 @@ import numpy as np
 
 from agents import Episode
 from gym_cnnarch import Architecture
-from train_eval.settings import make_agent, make_env, metaqnn_settings
+from train_eval.agent_settings import make_agent, metaqnn_settings
+from train_eval.settings import make_env
 from train_eval.surrogate import SurrogateEvaluator
 
 WORKERS = (1, 10, 100, 1000)
@@ -67,7 +68,7 @@ def make_oracle(store: Path, curves: Path) -> Callable[[str], tuple[float, float
 def simulate(oracle, workers: int, lookahead: int, seed: int, budget: int) -> Outcome:
     env = make_env("CNNArch-CIFAR10-v0", evaluator=None)
     settings, _ = metaqnn_settings(budget)
-    agent = make_agent(settings, len(env.search_space.actions), seed)
+    agent = make_agent(settings, env.search_space, seed)
     free_at = [0.0] * workers  # a heap
     clock = busy = 0.0
     finished_at: dict[str, float] = {}

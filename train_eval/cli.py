@@ -15,6 +15,7 @@ from rich.markup import escape
 from gym_cnnarch import Architecture, InvalidInput, SearchSpace
 from gym_cnnarch.mdp import compile_mdp
 from gym_cnnarch.registration import DATASET_INPUTS
+from train_eval.cli_benchmark import BenchmarkCommand
 from train_eval.cli_options import EnvOptions, TrainingOptions
 from train_eval.cli_search import SearchCommand
 from train_eval.cli_table import TableCommand
@@ -130,6 +131,7 @@ Command = (
     | Annotated[SpaceCommand, tyro.conf.subcommand("space")]
     | Annotated[ShowCommand, tyro.conf.subcommand("show")]
     | Annotated[TableCommand, tyro.conf.subcommand("table")]
+    | Annotated[BenchmarkCommand, tyro.conf.subcommand("benchmark")]
 )
 
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from gym_cnnarch import Architecture, Evaluation, InvalidInput
@@ -34,6 +35,8 @@ class EnvOptions:
     search_space: tuple[str, ...] = ()
     """Limits of the space: a preset (metaqnn, metaqnn-18, digits) and limits, such as
     'metaqnn max_layers=6 conv_filters=[16,32]'. Default: the environment's."""
+    table: Path | None = None
+    """For environments that look results up: another file that cnnarch table build wrote."""
 
     def kwargs(self) -> dict[str, Any]:
         """The environment's keyword arguments that the options change."""
@@ -43,6 +46,8 @@ class EnvOptions:
             changed["dataset"] = self.dataset
         if self.data_root is not None:
             changed["data_root"] = self.data_root
+        if self.table is not None:
+            changed["table"] = str(self.table.resolve())
         for name, words in (("recipe", self.recipe), ("search_space", self.search_space)):
             if words:
                 changed[name] = specification(registered.get(name), words)

@@ -13,11 +13,12 @@ from rich.console import Console
 
 from agents import PAPER_SCHEDULE, EpsilonSchedule
 from gym_cnnarch import InvalidInput
+from train_eval.agent_settings import make_agent, metaqnn_settings
 from train_eval.cli_options import ExecutorOptions, TrainingOptions
 from train_eval.progress import SearchProgress
 from train_eval.runs import open_run, recorded_settings
 from train_eval.search import MAX_REPEATS, Learned, Search
-from train_eval.settings import default_lookahead, describe, make_agent, make_env, metaqnn_settings
+from train_eval.settings import default_lookahead, describe, make_env
 from train_eval.summary import summarise, tables
 from train_eval.surrogate import SurrogateEvaluator
 from train_eval.tensorboard_log import log_to_tensorboard
@@ -67,7 +68,7 @@ class SearchCommand(ExecutorOptions, TrainingOptions):
         recorded = recorded_settings(self.run_dir)
         env = make_env(self.env, **self.kwargs())
         agent_settings, budget = self._agent(env.search_space.count())
-        agent = make_agent(agent_settings, len(env.search_space.actions), self.seed)
+        agent = make_agent(agent_settings, env.search_space, self.seed)
         if env.evaluator is None:
             raise InvalidInput(f"{self.env} has no evaluator: a search needs one.")
         if isinstance(env.evaluator, SurrogateEvaluator):

@@ -73,12 +73,16 @@ def recorded_settings(run_dir: Path) -> dict[str, Any] | None:
 
 def made_with(workers: int) -> dict[str, Any]:
     """What a run's numbers may depend on besides its settings, to be named if they change."""
+    return {**versions(), "workers": workers}
+
+
+def versions() -> dict[str, Any]:
+    """Of packages, Python and the machine."""
     packages = ("gym-cnnarch", "numpy", "torch")
     return {
         **{package: importlib.metadata.version(package) for package in packages},
         "python": platform.python_version(),
         "machine": platform.machine(),
-        "workers": workers,
     }
 
 

@@ -2,14 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec, load_env_creator
 
-from agents import PAPER_SCHEDULE, Agent, EpsilonSchedule, MetaQNN, RandomWalk
 from gym_cnnarch import InvalidInput
 from gym_cnnarch.env import CNNArchEnv
 
@@ -90,53 +88,6 @@ def default_lookahead(workers: int, budget: int) -> int:
     Chosen by benchmarks/simulate_lookahead.py: see docs/large_searches.md.
     """
     return 1 if workers == 1 else min(8 * workers, max(1, budget // 4))
-
-
-def default_alpha(budget: int) -> float:
-    """The Q-learning rate for a budget of unique networks.
-
-    The paper's 0.01 for its 2,700 networks or more; shorter schedules move further a step, alpha
-    times the budget staying at 27, up to 0.1.
-    """
-    return max(0.01, min(0.1, PAPER_SCHEDULE.total * 0.01 / budget))
-
-
-def metaqnn_settings(
-    budget: int | None,
-    alpha: float | None = None,
-    replay: int = 100,
-    schedule: EpsilonSchedule | None = None,
-) -> tuple[dict[str, Any], int]:
-    """MetaQNN's settings in full, and the budget; each default follows from the others."""
-    schedule = schedule or PAPER_SCHEDULE
-    schedule = schedule if budget is None else schedule.scaled(budget)
-    alpha = default_alpha(schedule.total) if alpha is None else alpha
-    settings = {
-        "name": "metaqnn",
-        "alpha": alpha,
-        "replay": replay,
-        "schedule": [list(phase) for phase in schedule.phases],
-    }
-    return settings, schedule.total
-
-
-def make_agent(settings: Mapping[str, Any], num_actions: int, seed: int) -> Agent:
-    """The agent that the settings name.
-
-    Raises:
-        InvalidInput: If there is no such agent, or a setting is out of its range.
-    """
-    arguments = dict(settings)
-    name = arguments.pop("name")
-    try:
-        if name == "metaqnn":
-            phases = tuple((epsilon, models) for epsilon, models in arguments.pop("schedule"))
-            return MetaQNN(num_actions, seed, schedule=EpsilonSchedule(phases), **arguments)
-        if name == "random_walk":
-            return RandomWalk(num_actions, seed, **arguments)
-    except (TypeError, ValueError) as error:
-        raise InvalidInput(f"The agent {name} cannot take {arguments}: {error}") from error
-    raise InvalidInput(f"No agent {name!r}: expected metaqnn or random_walk.")
 
 
 def find_spec(env_id: str) -> EnvSpec:

@@ -185,7 +185,7 @@ class WorkerProcess:
             self._pool = ProcessPoolExecutor(
                 max_workers=1,
                 env=self._environment,
-                initializer=_begin_worker,
+                initializer=begin_worker,
                 initargs=(os.getpid(),),
             )
             try:
@@ -220,7 +220,7 @@ def _evaluate(task: EvaluationTask, architecture: Architecture, seed: int) -> Ev
         os._exit(1)
 
 
-def _begin_worker(parent: int) -> None:
+def begin_worker(parent: int) -> None:
     """Leaves Ctrl-C to the driver, gives way to it, and ends when it is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(os, "nice") and os.nice(0) == 0:  # Ray's workers have given way already

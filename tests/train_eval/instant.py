@@ -3,10 +3,11 @@
 import hashlib
 
 from gym_cnnarch import Evaluation
+from train_eval.agent_settings import make_agent, metaqnn_settings
 from train_eval.executors import InlineExecutor
 from train_eval.runs import open_run
 from train_eval.search import Search
-from train_eval.settings import describe, make_agent, make_env, metaqnn_settings
+from train_eval.settings import describe, make_env
 
 DIGITS = "CNNArch-Digits-v0"
 
@@ -39,7 +40,7 @@ def make_search(
     env.evaluator = evaluator
     described = describe(env, settings, seed, budget, lookahead)
     store = open_run(run_dir, described, store)
-    made = options.pop("made", None) or make_agent(settings, len(env.search_space.actions), seed)
+    made = options.pop("made", None) or make_agent(settings, env.search_space, seed)
     search = Search(
         env,
         described,

@@ -10,10 +10,11 @@ import pytest
 from agents import PAPER_SCHEDULE, MetaQNN, RandomWalk
 from gym_cnnarch import InvalidInput
 from train_eval import search as search_module
+from train_eval.agent_settings import metaqnn_settings
 from train_eval.executors import InlineExecutor
 from train_eval.runs import open_run
 from train_eval.search import Search
-from train_eval.settings import default_lookahead, describe, make_env, metaqnn_settings
+from train_eval.settings import default_lookahead, describe, make_env
 
 from .instant import DIGITS, InstantEvaluator, make_search
 

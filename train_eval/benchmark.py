@@ -1,0 +1,140 @@
+"""Comparing agents: all pairs of agent and seed, in parallel, each kept when it is finished."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from concurrent.futures import BrokenExecutor, as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from loky import ProcessPoolExecutor
+
+from gym_cnnarch import InvalidInput
+from train_eval.benchmark_run import Run, write
+from train_eval.runs import versions
+from train_eval.workers import WorkersUnavailable, begin_worker
+
+BENCHMARK_FILE = "benchmark.json"
+
+REPEATS = 10
+"""By default an agent has this many times as many episodes as networks."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One agent with one seed, and what became of it.
+
+    Attributes:
+        label: What the benchmark calls the agent.
+        seed: The seed.
+        error: Why there is no result; empty if there is one.
+    """
+
+    label: str
+    seed: int
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """All that the results depend on.
+
+    Attributes:
+        env: Id of the environment.
+        kwargs: Its keyword arguments, beside the registered ones.
+        agents: Label -> name and settings.
+        seeds: Number of seeds, 0, 1, 2, ...; an agent may have its own.
+        budget: Number of unique networks.
+        max_episodes: Number of episodes of one run at most.
+    """
+
+    env: str
+    kwargs: Mapping[str, Any]
+    agents: Mapping[str, Mapping[str, Any]]
+    seeds: Mapping[str, int]
+    budget: int
+    max_episodes: int
+
+    def pairs(self) -> Iterator[Pair]:
+        """All pairs, seed by seed."""
+        for seed in range(max(self.seeds.values())):
+            yield from (Pair(label, seed) for label in self.agents if seed < self.seeds[label])
+
+    def run(self, pair: Pair) -> Run:
+        """What a pair is to do."""
+        agent = self.agents[pair.label]
+        return Run(self.env, self.kwargs, agent, pair.seed, self.budget, self.max_episodes)
+
+    def execute(self, folder: Path, workers: int) -> Iterator[Pair]:
+        """Runs what the folder lacks, and yields each pair when it is finished or has failed.
+
+        Raises:
+            InvalidInput: If the folder holds another benchmark.
+            WorkersUnavailable: If a worker process died.
+        """
+        self._describe(folder)
+        todo = [pair for pair in self.pairs() if not result_file(folder, pair).is_file()]
+        environment = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+        pool = ProcessPoolExecutor(
+            workers, env=environment, initializer=begin_worker, initargs=(os.getpid(),)
+        )
+        try:
+            futures = [
+                pool.submit(_execute, pair, self.run(pair), result_file(folder, pair))
+                for pair in todo
+            ]
+            for future in as_completed(futures):
+                yield future.result()
+        except BrokenExecutor as error:
+            raise WorkersUnavailable(
+                "A worker process died (killed, or out of memory): run the same command again to "
+                "go on, with fewer --workers if memory was short."
+            ) from error
+        finally:
+            pool.shutdown(wait=True, kill_workers=True)
+
+    def missing(self, folder: Path) -> list[Pair]:
+        """The pairs without a result."""
+        return [pair for pair in self.pairs() if not result_file(folder, pair).is_file()]
+
+    def _describe(self, folder: Path) -> None:
+        """Writes down what is run; more agents or seeds may be added to a folder later."""
+        path = folder / BENCHMARK_FILE
+        ours = json.loads(json.dumps(asdict(self))) | {"made_with": versions()}
+        if path.is_file():
+            theirs = json.loads(path.read_text())
+            shared = [label for label in ours["agents"] if label in theirs["agents"]]
+            changes = [
+                name
+                for name in ("env", "kwargs", "budget", "max_episodes")
+                if ours[name] != theirs[name]
+            ] + [label for label in shared if ours["agents"][label] != theirs["agents"][label]]
+            if changes:
+                raise InvalidInput(
+                    f"{folder} holds another benchmark ({', '.join(changes)} differ): name another "
+                    f"folder, or repeat its settings to continue it."
+                )
+        elif folder.exists() and any(folder.iterdir()):
+            raise InvalidInput(f"{folder} holds something else: name a new or an empty folder.")
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(ours, indent=2) + "\n")
+
+
+def result_file(folder: Path, pair: Pair) -> Path:
+    """The file of one pair's result."""
+    return folder / "runs" / pair.label.replace(":", "-") / f"{pair.seed}.csv.gz"
+
+
+def _execute(pair: Pair, run: Run, path: Path) -> Pair:
+    """In a worker process: an agent that fails is named, and the others go on."""
+    import torch
+
+    torch.set_num_threads(1)  # policies of a few thousand weights: more threads only wait
+    try:
+        write(path, run.execute())
+    except InvalidInput as error:
+        return Pair(pair.label, pair.seed, str(error))
+    except Exception as error:  # the agent's own: it is named, its type too
+        return Pair(pair.label, pair.seed, f"{type(error).__name__}: {error}".partition("\n")[0])
+    return pair

@@ -1,0 +1,173 @@
+"""The figures of a benchmark: told apart by dashes and markers as well as by colour."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gym_cnnarch import InvalidInput
+from train_eval import statistics
+from train_eval.benchmark_results import BASELINE, AgentResult, Results
+
+# Okabe and Ito's palette, which the colour-blind can tell apart.
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C7A00")
+_DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)), (0, (3, 1, 1, 1, 1, 1)))
+_MARKERS = "os^vDPX*<>"
+_RESAMPLES = 500  # for each point of a curve
+
+
+def draw(results: Results, folder: Path) -> list[str]:
+    """Writes each figure as SVG and PNG, and returns the names of those there are.
+
+    Raises:
+        InvalidInput: If matplotlib is missing.
+    """
+    try:
+        import matplotlib
+
+        matplotlib.use("Agg")
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise InvalidInput(
+            "The figures need matplotlib: pip install 'gym-cnnarch[plots]'."
+        ) from error
+    settings: Any = {
+        "svg.hashsalt": "gym-cnnarch",
+        "font.size": 9,
+        "axes.grid": True,
+        "grid.alpha": 0.3,
+    }
+    drawn = []
+    with plt.rc_context(settings):
+        for name, draw_one in _FIGURES.items():
+            figure, axes = plt.subplots(figsize=(6.4, 4.0), layout="constrained")
+            if draw_one(axes, results):
+                figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
+                figure.savefig(folder / f"{name}.png", dpi=150, metadata={"Software": None})
+                drawn.append(name)
+            plt.close(figure)
+    return drawn
+
+
+def curve(losses: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(3, K): the interquartile mean of (R, K) losses and the ends of its interval, by column."""
+    points = []
+    for column in losses.T:
+        scores = column[:, None]
+        low, high = statistics.interval(scores, statistics.interquartile_mean, resamples=_RESAMPLES)
+        points.append((float(statistics.interquartile_mean(scores)), low, high))
+    return np.array(points).T
+
+
+def _networks(axes: Any, results: Results) -> bool:
+    _curves(axes, results, results.networks, lambda agent: agent.losses)
+    axes.set_xlabel("unique networks")
+    return True
+
+
+def _seconds(axes: Any, results: Results) -> bool:
+    _curves(axes, results, results.seconds, lambda agent: agent.by_seconds)
+    axes.set_xlabel("seconds of training, of all networks so far")
+    return True
+
+
+def _curves(
+    axes: Any,
+    results: Results,
+    positions: NDArray[Any],
+    losses: Callable[[AgentResult], NDArray[np.float64]],
+) -> None:
+    highest = 0.0
+    for number, agent in enumerate(results.agents.values()):
+        mean, low, high = curve(losses(agent))
+        begun = mean < 1.0
+        highest = max(highest, mean[begun].max(initial=0.0))
+        style = _style(number)
+        axes.plot(positions[begun], mean[begun], label=agent.label, markevery=8, **style)
+        axes.fill_between(
+            positions[begun], low[begun], high[begun], color=style["color"], alpha=0.15, lw=0
+        )
+    axes.set_xscale("log")
+    axes.set_ylim(0 if results.loss == "regret" else None, 1.05 * highest or None)
+    axes.set_ylabel(f"{results.loss} of the incumbent, interquartile mean")
+    axes.legend(ncols=2)
+
+
+def _profile(axes: Any, results: Results) -> bool:
+    finals = np.concatenate([agent.final for agent in results.agents.values()])
+    thresholds = np.linspace(finals.min(), np.quantile(finals, 0.99), 200)
+    for number, agent in enumerate(results.agents.values()):
+        shares = statistics.performance_profile(agent.final, thresholds)
+        axes.plot(thresholds, shares, label=agent.label, markevery=25, **_style(number))
+    axes.set_xlabel(f"{results.loss} after {results.benchmark.budget:,} unique networks")
+    axes.set_ylabel("share of runs that do at least as well")
+    axes.set_ylim(-0.02, 1.02)
+    axes.legend(ncols=2)
+    return True
+
+
+def _improvement(axes: Any, results: Results) -> bool:
+    rows = [(label, results.improvement(label)) for label in results.agents]
+    shown = [(label, row) for label, row in rows if row is not None]
+    for height, (label, (probability, low, high)) in enumerate(reversed(shown)):
+        number = list(results.agents).index(label)
+        axes.plot([low, high], [height, height], color="0.4", lw=4, solid_capstyle="butt")
+        style = _style(number)
+        axes.plot(probability, height, style["marker"], color=style["color"], ms=8, mec="black")
+    axes.set_yticks(range(len(shown)), [label for label, _ in reversed(shown)])
+    axes.axvline(0.5, color="black", lw=1)
+    axes.set_xlim(0, 1)
+    axes.set_xlabel(f"probability of a smaller {results.loss} than {BASELINE}, 95 % interval")
+    return bool(shown)
+
+
+def _illegal(axes: Any, results: Results) -> bool:
+    """The share of illegal steps between one tenth of an agent's networks and the next."""
+    any_illegal = False
+    for number, agent in enumerate(results.agents.values()):
+        if not agent.illegal:
+            continue
+        any_illegal = True
+        shares = illegal_over_time(agent)
+        axes.plot(np.linspace(10, 100, 10), shares, label=agent.label, **_style(number))
+    if any_illegal:
+        axes.set_xlabel("percent of the unique networks")
+        axes.set_ylabel("share of steps that are illegal")
+        axes.set_ylim(0, None)
+        axes.legend()
+    return any_illegal
+
+
+def illegal_over_time(agent: AgentResult) -> NDArray[np.float64]:
+    """(10,), the mean share of illegal steps in each tenth of the runs' networks."""
+    shares = []
+    for outcome in agent.outcomes:
+        found = outcome.found
+        if len(found) < 10:
+            continue
+        ends = [found[round(tenth * len(found) / 10) - 1] for tenth in range(1, 11)]
+        steps = np.diff([0, *(end.steps for end in ends[:-1]), outcome.steps])
+        illegal = np.diff([0, *(end.illegal for end in ends[:-1]), outcome.illegal])
+        shares.append(illegal / steps)
+    return np.mean(shares, axis=0) if shares else np.full(10, np.nan)
+
+
+def _style(number: int) -> dict[str, Any]:
+    return {
+        "color": _COLOURS[number % len(_COLOURS)],
+        "linestyle": _DASHES[number % len(_DASHES)],
+        "marker": _MARKERS[number % len(_MARKERS)],
+        "markersize": 4,
+        "linewidth": 1.3,
+    }
+
+
+_FIGURES: dict[str, Callable[[Any, Results], bool]] = {
+    "networks": _networks,
+    "seconds": _seconds,
+    "profile": _profile,
+    "improvement": _improvement,
+    "illegal": _illegal,
+}

@@ -1,0 +1,215 @@
+"""One agent, one seed, one budget: what it found, and what that cost."""
+
+import csv
+import gzip
+import io
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from agents import Episode, sb3
+from gym_cnnarch import InvalidInput
+from gym_cnnarch.env import CNNArchEnv
+from train_eval.agent_settings import SB3_PREFIX, make_agent
+from train_eval.settings import make_env
+
+
+@dataclass(frozen=True)
+class Found:
+    """A network that an agent met for the first time.
+
+    Attributes:
+        architecture: Canonical text.
+        reward: Its reward, the first and only one that the agent is given for it.
+        seconds: Training seconds of it and all before; recorded ones where nothing was trained.
+        episodes: Number of episodes so far, this one included.
+        steps: Number of steps so far.
+        illegal: Number of illegal actions so far.
+    """
+
+    architecture: str
+    reward: float
+    seconds: float
+    episodes: int
+    steps: int
+    illegal: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A finished run.
+
+    Attributes:
+        found: The networks in the order in which they were met.
+        episodes: Number of episodes of the whole run.
+        steps: Number of its steps.
+        illegal: Number of its illegal actions.
+    """
+
+    found: list[Found]
+    episodes: int
+    steps: int
+    illegal: int
+
+
+class BudgetSpent(Exception):
+    """The agent has met as many networks as it may, or has had as many episodes."""
+
+
+class Recorder(gym.Wrapper[Any, Any, Any, Any]):
+    """Writes down each new network, and ends the run when the budget is spent.
+
+    A network that is met again gives the reward it gave first, as the paper's replay dictionary
+    does: agents pay for unique networks.
+
+    Args:
+        env: The environment, unwrapped.
+        seed: Seed of its first reset.
+        budget: Number of unique networks.
+        max_episodes: Number of episodes after which an agent that repeats itself is stopped.
+
+    Attributes:
+        found: The networks in the order in which they were met.
+    """
+
+    def __init__(self, env: CNNArchEnv, seed: int, budget: int, max_episodes: int) -> None:
+        super().__init__(env)
+        self.found: list[Found] = []
+        self._first_seed: int | None = seed
+        self._budget = budget
+        self._max_episodes = max_episodes
+        self._rewards: dict[str, float] = {}
+        self._seconds = 0.0
+        self.episodes = self.steps = self.illegal = 0
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        """Resets; the first time with the run's seed, so that agents cannot choose it."""
+        if len(self.found) == self._budget or self.episodes == self._max_episodes:
+            raise BudgetSpent
+        seed, self._first_seed = self._first_seed, None
+        return self.env.reset(seed=seed, options=options)
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Steps, and takes down what is new at the end of an episode."""
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        self.steps += 1
+        if terminated:
+            self.episodes += 1
+            if "architecture" in info:
+                reward = self._reward(info, float(reward))
+            else:
+                self.illegal += 1
+        return observation, float(reward), terminated, truncated, info
+
+    def action_masks(self) -> NDArray[np.bool_]:
+        """(A,) bool, for MaskablePPO."""
+        return self.env.unwrapped.action_masks()  # type: ignore[attr-defined, no-any-return]
+
+    def _reward(self, info: dict[str, Any], reward: float) -> float:
+        text = info["architecture"]
+        if text not in self._rewards:
+            self._rewards[text] = reward
+            self._seconds += info.get("train_seconds", 0.0)
+            self.found.append(
+                Found(text, reward, self._seconds, self.episodes, self.steps, self.illegal)
+            )
+        return self._rewards[text]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is to be run.
+
+    Attributes:
+        env: Id of the environment.
+        kwargs: Its keyword arguments.
+        agent: Name and settings of the agent.
+        seed: Seed of the agent and of the environment.
+        budget: Number of unique networks.
+        max_episodes: Number of episodes at most.
+    """
+
+    env: str
+    kwargs: Mapping[str, Any]
+    agent: Mapping[str, Any]
+    seed: int
+    budget: int
+    max_episodes: int
+
+    def execute(self) -> Outcome:
+        """Runs the agent until its budget is spent.
+
+        Raises:
+            InvalidInput: If there is no such agent or environment, or settings cannot be used.
+        """
+        settings = dict(self.agent)
+        kwargs = dict(self.kwargs)
+        if "observe_size" in settings:
+            kwargs["observe_size"] = settings.pop("observe_size")
+        recorder = Recorder(make_env(self.env, **kwargs), self.seed, self.budget, self.max_episodes)
+        try:
+            if settings["name"].startswith(SB3_PREFIX):
+                name = settings.pop("name").removeprefix(SB3_PREFIX)
+                try:
+                    sb3.train(name, recorder, self.seed, settings, self._usual_steps(recorder))
+                except ValueError as error:
+                    raise InvalidInput(str(error)) from error
+            else:
+                _act_and_learn(recorder, settings, self.seed)
+        except BudgetSpent:
+            pass
+        return Outcome(recorder.found, recorder.episodes, recorder.steps, recorder.illegal)
+
+    def _usual_steps(self, recorder: Recorder) -> int:
+        """For the horizon of schedules: half of the episodes new, of the greatest length."""
+        space = recorder.env.unwrapped.search_space  # type: ignore[attr-defined]
+        return int(2 * self.budget * (space.max_layers + 1))
+
+
+def _act_and_learn(recorder: Recorder, settings: dict[str, Any], seed: int) -> None:
+    space = recorder.env.unwrapped.search_space  # type: ignore[attr-defined]
+    agent = make_agent(settings, space, seed)
+    while True:
+        observation, info = recorder.reset()
+        observations, actions, masks = [observation], [], []
+        terminated = False
+        while not terminated:
+            mask = info["action_mask"].astype(bool)
+            action = int(agent.act(observation, mask))
+            observation, reward, terminated, _, info = recorder.step(action)
+            observations.append(observation)
+            actions.append(action)
+            masks.append(mask)
+        agent.learn(Episode(observations, actions, masks, reward))  # type: ignore[arg-type]
+
+
+def write(path: Path, outcome: Outcome) -> None:
+    """A CSV file, compressed; equal runs give equal bytes.
+
+    A row a network; the last row, without an architecture, is the end of the run.
+    """
+    seconds = outcome.found[-1].seconds if outcome.found else 0.0
+    end = Found("", 0.0, seconds, outcome.episodes, outcome.steps, outcome.illegal)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(field.name for field in fields(Found))
+    writer.writerows(astuple(row) for row in (*outcome.found, end))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f"{path.name}.unfinished")
+    unfinished.write_bytes(gzip.compress(text.getvalue().encode(), mtime=0))
+    unfinished.replace(path)
+
+
+def read(path: Path) -> Outcome:
+    """The inverse of ``write``."""
+    rows = csv.reader(gzip.decompress(path.read_bytes()).decode().splitlines()[1:])
+    *found, end = [
+        Found(text, float(reward), float(seconds), int(episodes), int(steps), int(illegal))
+        for text, reward, seconds, episodes, steps, illegal in rows
+    ]
+    return Outcome(found, end.episodes, end.steps, end.illegal)

@@ -143,6 +143,7 @@ def main() -> None:
         description="CNN architecture search with reinforcement learning.",
         config=(tyro.conf.FlagCreatePairsOff,),
     )
+    sys.path.append(str(Path.cwd()))  # for agents, rewards and evaluators of one's own
     try:
         command.run()
     except InvalidInput as error:

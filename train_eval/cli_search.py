@@ -33,8 +33,9 @@ _err = Console(stderr=True)
 class SearchCommand(ExecutorOptions, TrainingOptions):
     """Search for good networks; every trained network is kept. The same command continues it."""
 
-    agent: Literal["metaqnn", "random_walk"] = "metaqnn"
-    """The agent: tabular Q-learning with replay, or uniform over legal actions."""
+    agent: Literal["metaqnn", "random_walk", "uniform", "evolution", "reinforce"] = "metaqnn"
+    """The agent: tabular Q-learning with replay; uniform over legal actions, or over networks;
+    regularised evolution; policy gradients with a tabular policy."""
     budget: int | None = None
     """Number of unique networks to train. Default: that of the schedule, the paper's 2,700."""
     seed: int = 0
@@ -131,8 +132,8 @@ class SearchCommand(ExecutorOptions, TrainingOptions):
         """The agent's settings in full, and the budget, at most the space's architectures."""
         schedule = _schedule(self.schedule) if self.schedule else PAPER_SCHEDULE
         budget = min(self.budget or schedule.total, architectures)
-        if self.agent == "random_walk":
-            return {"name": "random_walk"}, budget
+        if self.agent != "metaqnn":
+            return {"name": self.agent}, budget
         replay = 100 if self.replay is None else self.replay
         return metaqnn_settings(budget, self.alpha, replay, schedule)
 

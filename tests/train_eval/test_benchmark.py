@@ -1,8 +1,10 @@
 """Benchmarks: budgets are kept exactly, results repeat, failures are named."""
 
 import json
+import re
 import signal
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -234,3 +236,19 @@ def test_bad_input_is_one_sentence(capsys, tmp_path, table, arguments, message):
     assert status == 2
     assert message in err
     assert not (tmp_path / "out").exists()
+
+
+def test_the_agent_of_the_documentation_runs(capsys, tmp_path, table, monkeypatch):
+    page = (Path(__file__).parents[2] / "docs" / "benchmark.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.S)
+    (settings,) = re.findall(r"```json\n(.*?)```", page, re.S)
+    assert len([line for line in code.splitlines() if line]) <= 20
+    (tmp_path / "own_agent.py").write_text(code)
+    (tmp_path / "agents.json").write_text(settings)
+    monkeypatch.chdir(tmp_path)
+    agents = "random_walk,own_agent:LayerAverages,bold,wide"
+    arguments = ("--agents", agents, "--settings", "agents.json", "--seeds", 1, "--budget", 5)
+    process = start(*benchmark(table, tmp_path / "out", *arguments))
+    _, err = process.communicate()
+    assert process.returncode == 0, err
+    assert set(collect_again(tmp_path / "out", table).agents) == set(agents.split(","))

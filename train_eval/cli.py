@@ -17,6 +17,7 @@ from gym_cnnarch.mdp import compile_mdp
 from gym_cnnarch.registration import DATASET_INPUTS
 from train_eval.cli_benchmark import BenchmarkCommand
 from train_eval.cli_options import EnvOptions, TrainingOptions
+from train_eval.cli_report import ImportCommand, ReportCommand
 from train_eval.cli_search import SearchCommand
 from train_eval.cli_table import TableCommand
 from train_eval.recipe import Recipe
@@ -132,6 +133,8 @@ Command = (
     | Annotated[ShowCommand, tyro.conf.subcommand("show")]
     | Annotated[TableCommand, tyro.conf.subcommand("table")]
     | Annotated[BenchmarkCommand, tyro.conf.subcommand("benchmark")]
+    | Annotated[ReportCommand, tyro.conf.subcommand("report")]
+    | Annotated[ImportCommand, tyro.conf.subcommand("import")]
 )
 
 

@@ -79,11 +79,13 @@ class RunRecord:
         settings: All that its course depends on.
         made_with: Versions and workers at its start.
         finished: Whether it came to its end.
+        wall_seconds: From its beginning to its end, pauses included; None before the end.
     """
 
     settings: dict[str, Any]
     made_with: dict[str, Any]
     finished: bool
+    wall_seconds: float | None = None
 
 
 class Store:
@@ -226,11 +228,18 @@ class Store:
 
     def find_run(self, run: str) -> RunRecord | None:
         """What is recorded of a run, None if it is unknown."""
-        rows = self._read("SELECT settings, made_with, finished_at FROM runs WHERE run = ?", (run,))
+        rows = self._read(
+            "SELECT settings, made_with, started_at, finished_at FROM runs WHERE run = ?", (run,)
+        )
         if not rows:
             return None
-        settings, made_with, finished_at = rows[0]
-        return RunRecord(json.loads(settings), json.loads(made_with), finished_at is not None)
+        settings, made_with, started, finished = rows[0]
+        seconds = None
+        if finished is not None:
+            span = datetime.fromisoformat(finished) - datetime.fromisoformat(started)
+            seconds = span.total_seconds()
+        known = json.loads(settings), json.loads(made_with)
+        return RunRecord(*known, finished is not None, seconds)
 
     def add_episodes(self, run: str, episodes: Sequence[EpisodeRecord]) -> None:
         """Records episodes, unless they are known."""

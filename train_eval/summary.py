@@ -36,6 +36,7 @@ def summarise(run_dir: Path, store: Store, run: str) -> dict[str, Any]:
         "settings": settings,
         "made_with": record.made_with,
         "finished": record.finished,
+        "wall_seconds": record.wall_seconds,
         "unique": len(unique),
         "budget": settings["budget"],
         "train_seconds": sum(e.train_seconds or 0.0 for e in evaluations.values()),

@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from agents.base import Episode, Observation
 from agents.q_table import QTable, Trace
-from agents.random_walk import random_legal
 from agents.schedules import PAPER_SCHEDULE, EpsilonSchedule
 
 
@@ -80,11 +79,12 @@ class MetaQNN:
         if key == self._start and self._building:
             self._models.add(tuple(self._building))
             self._building = []
-        if self._rng.random() < self.schedule.epsilon(len(self._models)):
-            action = random_legal(self._rng, action_mask)
-        else:
-            values = np.where(action_mask, self.q_values(observation), -np.inf)
-            action = random_legal(self._rng, values == values.max())
+        legal = np.flatnonzero(action_mask).tolist()
+        if self._rng.random() >= self.schedule.epsilon(len(self._models)):
+            values = self._table.values(key)
+            best = max([values[action] for action in legal])
+            legal = [action for action in legal if values[action] == best]
+        action: int = legal[int(self._rng.integers(len(legal)))] if len(legal) > 1 else legal[0]
         self._building.append(action)
         return action
 
@@ -92,9 +92,9 @@ class MetaQNN:
         """Remembers the episode, then replays K uniform draws with replacement (Algorithm 1)."""
         self._models.add(tuple(episode.actions.tolist()))
         self._memory.append(self._table.trace(episode))
-        for index in self._rng.integers(len(self._memory), size=self.replay).tolist():
-            self._table.update(self._memory[index], self.alpha, self.gamma)
+        drawn = self._rng.integers(len(self._memory), size=self.replay).tolist()
+        self._table.update(map(self._memory.__getitem__, drawn), self.alpha, self.gamma)
 
     def update(self, episode: Episode) -> None:
         """Algorithm 3 alone: updates the Q-values along one episode, without remembering it."""
-        self._table.update(self._table.trace(episode), self.alpha, self.gamma)
+        self._table.update([self._table.trace(episode)], self.alpha, self.gamma)

@@ -1,9 +1,8 @@
 """A table of Q-values with Algorithm 3 of the paper as its update."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +12,7 @@ from agents.base import Episode, Observation
 NextValues = Callable[[list[float]], tuple[float, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+class Trace(NamedTuple):
     """An episode as positions in the table, ready to be replayed often.
 
     Attributes:
@@ -42,16 +40,29 @@ class QTable:
         self._values: list[float] = []
         self._offsets: dict[bytes, int] = {}
         self._readers: dict[tuple[int, bytes], NextValues] = {}
+        self._traces: dict[tuple[bytes, ...], Trace] = {}  # without their rewards
 
     def row(self, observation: Observation) -> NDArray[np.float64]:
         """(A,) float64, a copy of the observation's Q-values."""
-        offset = self._offsets.get(_key(observation))
+        return np.array(self.values(_key(observation)))
+
+    def values(self, key: bytes) -> list[float]:
+        """The same as a list, by the observation's bytes."""
+        offset = self._offsets.get(key)
         if offset is None:
-            return np.full(self.num_actions, self.initial)
-        return np.array(self._values[offset : offset + self.num_actions])
+            return [self.initial] * self.num_actions
+        return self._values[offset : offset + self.num_actions]
 
     def trace(self, episode: Episode) -> Trace:
         """Finds the episode's positions in the table, adding the states it lacks."""
+        arrays = (episode.observations, episode.actions, episode.action_masks)
+        key = tuple(array.tobytes() for array in arrays)
+        known = self._traces.get(key)
+        if known is None:
+            known = self._traces[key] = self._make_trace(episode)
+        return known._replace(reward=float(episode.reward))
+
+    def _make_trace(self, episode: Episode) -> Trace:
         offsets = [self._offset(observation) for observation in episode.observations[:-1]]
         positions = [o + int(a) for o, a in zip(offsets, episode.actions, strict=True)]
         readers = [
@@ -61,17 +72,18 @@ class QTable:
         transitions = tuple(zip(positions[:-1], readers, strict=True))
         return Trace(positions[-1], transitions[::-1], float(episode.reward))
 
-    def update(self, trace: Trace, alpha: float, gamma: float) -> None:
-        """Algorithm 3: one pass over the episode in temporally reversed order.
+    def update(self, traces: Iterable[Trace], alpha: float, gamma: float) -> None:
+        """Algorithm 3 for one episode after the other, each in temporally reversed order.
 
         The last step moves towards the reward, each earlier one towards gamma times the best legal
         action of the state after it, which has just been updated.
         """
         values = self._values
         keep, discounted = 1.0 - alpha, alpha * gamma
-        values[trace.last] = keep * values[trace.last] + alpha * trace.reward
-        for position, next_values in trace.transitions:
-            values[position] = keep * values[position] + discounted * max(next_values(values))
+        for last, transitions, reward in traces:
+            values[last] = keep * values[last] + alpha * reward
+            for position, next_values in transitions:
+                values[position] = keep * values[position] + discounted * max(next_values(values))
 
     def _offset(self, observation: Observation) -> int:
         key = _key(observation)

@@ -16,6 +16,7 @@ from gym_cnnarch import Architecture, InvalidInput, SearchSpace
 from gym_cnnarch.mdp import compile_mdp
 from gym_cnnarch.registration import DATASET_INPUTS
 from train_eval.cli_benchmark import BenchmarkCommand
+from train_eval.cli_finalize import FinalizeCommand, PredictCommand, TransferCommand
 from train_eval.cli_options import EnvOptions, TrainingOptions
 from train_eval.cli_report import ImportCommand, ReportCommand
 from train_eval.cli_search import SearchCommand
@@ -135,6 +136,9 @@ Command = (
     | Annotated[BenchmarkCommand, tyro.conf.subcommand("benchmark")]
     | Annotated[ReportCommand, tyro.conf.subcommand("report")]
     | Annotated[ImportCommand, tyro.conf.subcommand("import")]
+    | Annotated[FinalizeCommand, tyro.conf.subcommand("finalize")]
+    | Annotated[TransferCommand, tyro.conf.subcommand("transfer")]
+    | Annotated[PredictCommand, tyro.conf.subcommand("predict")]
 )
 
 

@@ -31,6 +31,8 @@ class TrainingEvaluator:
 
     Attributes:
         task: Names data, split and recipe: what makes two results comparable.
+        dataset: As it was asked for.
+        fingerprints: Hashes of the training images and, if they are asked for, the test images.
         input_shape: (channels, n, n).
         num_classes: Number of classes.
 
@@ -52,8 +54,8 @@ class TrainingEvaluator:
         self.recipe = Recipe.from_spec(recipe)
         data = load_dataset(dataset, data_root, "train", self.recipe.image_size)
         tested = load_dataset(dataset, data_root, "test", self.recipe.image_size) if test else None
-        self.data = TrainingData(data, self.recipe, _find_device(device), tested)
-        self.dataset_name = dataset.partition(":")[0]
+        self.data = TrainingData(data, self.recipe, find_device(device), tested)
+        self.dataset = dataset
         self.fingerprints = [d.fingerprint for d in (data, tested) if d is not None]
         self.input_shape = self.data.input_shape
         self.num_classes = self.data.num_classes
@@ -84,7 +86,7 @@ class TrainingEvaluator:
 _one_at_a_time = threading.Lock()  # torch's seed and threads are the process's
 
 
-def _find_device(name: str | None) -> torch.device:
+def find_device(name: str | None) -> torch.device:
     """The device, without touching a GPU: environments are made in processes that fork."""
     gpus = torch.cuda.device_count()
     if name is None:

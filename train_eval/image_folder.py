@@ -35,7 +35,7 @@ def load(path: Path, part: str, image_size: int | None) -> decoded.Arrays:
 
     def decode_folder() -> tuple[Any, ...]:
         mode = _common_mode(files, image_size)
-        pictures = (_read(file, mode) for file in files)
+        pictures = (read_image(file, mode) for file in files)
         images = decode(pictures, len(files), image_size, f"Decoding {path / part}")
         return images, np.array(folder.targets, dtype=np.int64), folder.classes
 
@@ -127,7 +127,12 @@ def _common_mode(files: list[Path], image_size: int | None) -> str:
     return "L" if modes <= _GREY_MODES else "RGB"
 
 
-def _read(file: Path, mode: str) -> Image.Image:
+def read_image(file: Path, mode: str) -> Image.Image:
+    """An image file, upright, in a mode of Pillow (L or RGB).
+
+    Raises:
+        InvalidInput: If it cannot be read.
+    """
     try:
         with Image.open(file) as picture:
             upright: Image.Image = ImageOps.exif_transpose(picture)

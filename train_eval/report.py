@@ -11,6 +11,7 @@ from agents import EpsilonSchedule, MetaQNN
 from gym_cnnarch import Architecture, SearchSpace
 from gym_cnnarch.layers import Conv, FullyConnected, Layer, Pool
 from gym_cnnarch.shapes import layer_shapes
+from train_eval.finalize import read_results
 from train_eval.importing import IMPORTED
 from train_eval.offline import learn_offline
 from train_eval.progress import duration
@@ -67,6 +68,9 @@ def write_report(run_dir: Path, store: Store, run: str, folder: Path, top: int =
         InvalidInput: If matplotlib is missing.
     """
     summary = summarise(run_dir, store, run)
+    errors = {row["architecture"]: row["test_error"] for row in _finalized(run_dir)}
+    for network in summary["top"]:
+        network["test_error"] = errors.get(network["architecture"])
     folder.mkdir(parents=True, exist_ok=True)
     drawn = RunFigures(summary, _agent(store, run, summary)).draw(folder)
     environment = jinja2.Environment(
@@ -75,6 +79,11 @@ def write_report(run_dir: Path, store: Store, run: str, folder: Path, top: int =
     page = environment.get_template(PAGE).render(**_content(summary, drawn, top))
     (folder / PAGE).write_text(page)
     return folder / PAGE
+
+
+def _finalized(run_dir: Path) -> list[dict[str, Any]]:
+    results = read_results(run_dir)
+    return [] if results is None else list(results["networks"])
 
 
 def _agent(store: Store, run: str, summary: dict[str, Any]) -> MetaQNN | None:
@@ -148,11 +157,10 @@ def _network(network: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any
     architecture = Architecture.parse(network["architecture"])
     shape = tuple(settings["search_space"]["input_shape"])
     sizes = layer_shapes(architecture.layers, shape)
-    test = network.get("test_accuracy")
     return {
         "architecture": network["architecture"],
         "accuracy": f"{network['accuracy']:.2%}",
-        "test": "" if test is None else f"{1 - test:.2%}",
+        "test": "" if network["test_error"] is None else f"{network['test_error']:.2%}",
         "parameters": f"{network['parameters']:,}",
         "macs": f"{network['macs']:,}",
         "input": _size(shape),

@@ -171,7 +171,7 @@ class TableBuilder:
         return {
             "search_space": asdict(self.space),
             "task": self._evaluator.task,
-            "dataset": self._evaluator.dataset_name,
+            "dataset": self._evaluator.dataset.partition(":")[0],
             "fingerprints": self._evaluator.fingerprints,
             "recipe": asdict(self._evaluator.recipe),
             "training_images": len(data.train),

@@ -50,8 +50,8 @@ def train(
     message = ""
     try:
         with (
-            _seeded(f"{seed}:{architecture}", data.device),
-            _one_thread(),
+            seeded(f"{seed}:{architecture}", data.device),
+            one_thread(),
             torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True),
         ):
             status, message = attempt.run(architecture)
@@ -116,7 +116,7 @@ class _Attempt:
         """Trains epoch by epoch, extends the curve, and yields whether the loss was finite."""
         device, recipe = self.data.device, self.recipe
         optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate, fused=True)
-        precision = _Precision(device)
+        precision = Precision(device)
         for epoch in range(recipe.epochs):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate * recipe.decay ** (epoch // recipe.decay_every)
@@ -140,7 +140,7 @@ class _Attempt:
             self.test_accuracy = self._accuracy(network, self.data.test, precision)
 
     @torch.no_grad()
-    def _accuracy(self, network: nn.Module, images: Images, precision: "_Precision") -> float:
+    def _accuracy(self, network: nn.Module, images: Images, precision: "Precision") -> float:
         """Share of the images that are classified correctly, in [0, 1]."""
         network.eval()
         correct = torch.zeros((), dtype=torch.int64, device=self.data.device)
@@ -158,7 +158,7 @@ class _Attempt:
             raise TimeLimitExceeded
 
 
-class _Precision:
+class Precision:
     """fp32 on the CPU; on CUDA autocast to bf16, else to fp16 with loss scaling."""
 
     def __init__(self, device: torch.device) -> None:
@@ -172,16 +172,18 @@ class _Precision:
         self._scaler = torch.amp.GradScaler(device.type, enabled=self._enabled and not bf16)
 
     def autocast(self) -> torch.autocast:
+        """The context of a forward pass."""
         return torch.autocast(self._device_type, self._dtype, enabled=self._enabled)
 
     def step(self, loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
+        """Backward pass and step."""
         self._scaler.scale(loss).backward()
         self._scaler.step(optimizer)
         self._scaler.update()
 
 
 @contextmanager
-def _seeded(text: str, device: torch.device) -> Iterator[None]:
+def seeded(text: str, device: torch.device) -> Iterator[None]:
     """Seeds torch from a text, and restores its random state in the end."""
     seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") >> 1
     devices = [device] if device.type == "cuda" else []
@@ -194,7 +196,7 @@ def _seeded(text: str, device: torch.device) -> Iterator[None]:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """One thread, so that a result does not depend on how many cores the machine has.
 
     Cores are used by training several networks at once.

@@ -1,0 +1,314 @@
+"""Final trainings go on exactly where they stopped, and give networks one can use."""
+
+import json
+import re
+import signal
+import time
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from gym_cnnarch import Architecture, InvalidInput
+from tests.train_eval.test_cli import cnnarch, start
+from train_eval.datasets import load_dataset
+from train_eval.final_recipe import PRESETS, FinalRecipe
+from train_eval.final_training import FinalTask, augment, train_final
+from train_eval.finalize import predict
+from train_eval.image_folder import from_array
+from train_eval.trained import ContrastNormalisation, load_network
+
+RECIPE = ("digits-final", "steps=[[0.05,3]]")
+
+
+def finalize(run_dir, *arguments):
+    return (
+        "finalize", run_dir, "--networks", 3, "--ensemble", 2, "--workers", 1,
+        "--recipe", *RECIPE, *arguments,
+    )  # fmt: skip
+
+
+def search(run_dir):
+    return (
+        "search", "--recipe", "digits", "epochs=1", "train_size=200", "--budget", 6,
+        "--executor", "inline", "--run-dir", run_dir,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def finalized(tmp_path_factory):
+    """A run with final networks; its folder."""
+    folder = tmp_path_factory.mktemp("finalized") / "run"
+    for command in (search(folder), finalize(folder, "--onnx")):
+        process = start(*command)
+        _, err = process.communicate()
+        assert process.returncode == 0, err
+    return folder
+
+
+def task(folder, epochs=3, **settings):
+    recipe = {"preset": "digits-final", "steps": [[0.05, epochs]], **settings}
+    return FinalTask("digits", None, None, json.dumps(recipe), "cpu", str(folder), "{}")
+
+
+def weights(path):
+    return load_file(path.with_suffix(".safetensors"))
+
+
+def equal(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_networks_are_tested_and_described(capsys, finalized):
+    results = json.loads((finalized / "final" / "results.json").read_text())
+    assert [row["name"] for row in results["networks"]] == ["01", "02", "03"]
+    accuracies = [row["validation_accuracy"] for row in results["networks"]]
+    assert accuracies == sorted(accuracies, reverse=True)
+    test = load_dataset("digits", part="test")
+    answers = []
+    for row in results["networks"]:
+        trained = load_network(finalized / "final" / row["name"])
+        assert trained.card["scores"]["test_error"] == row["test_error"]
+        assert trained.card["data"]["training_images"] == 1437  # validation images too
+        answers.append(predict(trained, test.images))
+        assert answers[-1].sum(axis=1) == pytest.approx(1)
+        assert row["test_error"] == np.mean(answers[-1].argmax(1) != test.labels)
+    together = (answers[0] + answers[1]).argmax(1)
+    assert results["ensemble"]["networks"] == ["01", "02"]
+    assert results["ensemble"]["test_error"] == np.mean(together != test.labels)
+    assert min(row["test_error"] for row in results["networks"]) < 0.5
+    status, out, err = cnnarch(capsys, *finalize(finalized))  # nothing is trained again
+    assert status == 0
+    assert "0:00:00" in err
+    assert f"{results['networks'][0]['test_error']:.2%}" in out
+    cnnarch(capsys, "report", finalized)
+    page = (finalized / "report" / "report.html").read_text()
+    assert f"<b>{results['networks'][0]['test_error']:.2%}</b> test error" in page
+
+
+def test_onnx_gives_the_same_probabilities(finalized):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    test = load_dataset("digits", part="test")
+    trained = load_network(finalized / "final" / "01.json")
+    session = onnxruntime.InferenceSession(finalized / "final" / "01.onnx")
+    for count in (1, 360):
+        (found,) = session.run(None, {"images": test.images[:count].astype(np.float32)})
+        assert np.abs(found - predict(trained, test.images[:count])).max() < 1e-4
+
+
+def test_predict_names_class_and_probability(capsys, finalized, tmp_path):
+    test = load_dataset("digits", part="test")
+    path = tmp_path / "digit.png"
+    from_array(test.images[0]).save(path)
+    network = finalized / "final" / "01.safetensors"
+    status, out, _ = cnnarch(capsys, "predict", network, path, path, "--top", 2)
+    assert status == 0
+    (expected,) = predict(load_network(network), test.images[:1])
+    best = int(expected.argmax())
+    line = f"{path}  {test.class_names[best]} {expected[best]:.2%}  "
+    assert len(re.findall(re.escape(line), out.replace("\n", ""))) == 2
+
+
+def test_a_training_that_is_killed_twice_goes_on_exactly(capsys, finalized, tmp_path):
+    """With SIGKILL, in the middle of an epoch or not, in the driver and so in its worker."""
+    run = tmp_path / "run"
+    assert cnnarch(capsys, *search(run))[0] == 0
+    long = ("--recipe", "digits-final", "steps=[[0.05,60]]")
+    killed = 0
+    for _ in range(2):
+        process = start(*finalize(run, *long))
+        deadline = time.monotonic() + 120
+        before = checkpoints(run)
+        while process.poll() is None and checkpoints(run) == before:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        killed += process.returncode == -signal.SIGKILL
+        time.sleep(2.5)  # the worker sees it
+    assert killed == 2
+    status, _, err = cnnarch(
+        capsys, *finalize(run, "--recipe", "digits-final", "steps=[[0.05,60]]")
+    )
+    assert status == 0, err
+    for row in json.loads((run / "final" / "results.json").read_text())["networks"]:
+        whole = tmp_path / "whole" / row["name"]
+        architecture = Architecture.parse(row["architecture"])
+        train_final(architecture, task(whole.parent, 60).prepare(), whole)
+        assert equal(weights(whole), weights(run / "final" / row["name"]))
+
+
+def checkpoints(run):
+    return [path.stat().st_mtime_ns for path in sorted(run.glob("final/*.checkpoint"))]
+
+
+def test_an_epoch_that_was_interrupted_is_repeated(tmp_path):
+    architecture = Architecture.parse("[C(4,3,1), C(4,3,1), FC(16), SM(10)]")
+
+    class Stop(Exception):
+        pass
+
+    def stop(epoch, loss):
+        raise Stop
+
+    data = task(tmp_path).prepare()
+    for _ in range(2):
+        with pytest.raises(Stop):
+            train_final(architecture, data, tmp_path / "parts", on_epoch=stop)
+    parts = train_final(architecture, data, tmp_path / "parts")
+    whole = train_final(architecture, data, tmp_path / "whole")
+    assert parts.losses == whole.losses
+    assert equal(weights(tmp_path / "parts"), weights(tmp_path / "whole"))
+    assert not (tmp_path / "parts.checkpoint").exists()
+    other = train_final(architecture, data, tmp_path / "other", seed=1)
+    assert other.losses != whole.losses
+    with pytest.raises(InvalidInput, match="another training"):
+        train_final(architecture, data, tmp_path / "whole", seed=1)
+
+
+def test_transfer_begins_with_the_weights_that_fit(capsys, finalized):
+    arguments = ("--env", "CNNArch-Digits-v0", "--recipe", "digits-final", "steps=[[1e-6,1]]")
+    status, out, err = cnnarch(capsys, "transfer", finalized, *arguments, "--workers", 1)
+    assert status == 0, err
+    assert "fine-tuned" in out
+    tuned = weights(finalized / "transfer" / "CNNArch-Digits-v0" / "fine-tuned" / "01")
+    for name, value in weights(finalized / "final" / "01").items():
+        assert torch.allclose(tuned[name], value, atol=1e-3)
+
+
+def test_a_divergent_training_leaves_no_network(tmp_path):
+    data = task(tmp_path, steps=[[1e9, 3]]).prepare()
+    final = train_final(Architecture.parse("[C(8,3,1), FC(32), SM(10)]"), data, tmp_path / "x")
+    assert final.status == "diverged"
+    assert not (tmp_path / "x.json").exists()
+
+
+def test_images_are_mirrored_and_moved():
+    recipe = FinalRecipe(translation=2)
+    images = torch.zeros(400, 1, 9, 9)
+    images[:, 0, 4, 4], images[:, 0, 4, 5] = 1.0, 2.0
+    found = augment(images, recipe)
+    assert (found.sum(dim=(1, 2, 3)) == 3).all()
+    bright = (found[:, 0] == 1).nonzero()[:, 1:]
+    assert set(bright[:, 0].tolist()) == {2, 3, 4, 5, 6}
+    right = [(found[i, 0] == 2).nonzero()[0, 1] > bright[i, 1] for i in range(400)]
+    assert 0.4 < np.mean(right) < 0.6
+    still = FinalRecipe(mirror=False, translation=0)
+    assert torch.equal(augment(images, still), images)
+
+
+def test_contrast_normalisation():
+    images = torch.randint(0, 256, (5, 3, 8, 8)).float()
+    images[4] = 7.0
+    found = ContrastNormalisation()(images).numpy()
+    for image, raw in zip(found[:4], images.numpy()[:4], strict=True):
+        assert image == pytest.approx((raw - raw.mean()) / raw.std(), abs=1e-4)
+    assert (found[4] == 0).all()
+
+
+def test_schedules():
+    paper = PRESETS["paper-final"]
+    assert paper.epochs == 300
+    rates = [paper.learning_rate(epoch, 0.5) for epoch in (0, 39, 40, 79, 80, 239, 240, 299)]
+    assert rates == [0.025, 0.025, 0.0125, 0.0125, 0.0001, 0.0001, 0.00001, 0.00001]
+    cycle = FinalRecipe(steps=((0.1, 10),), one_cycle=True)
+    rates = [cycle.learning_rate(epoch, 0.0) for epoch in range(10)]
+    assert max(rates) == rates[3] == 0.1
+    assert rates[0] < 0.01
+    assert rates[3:] == sorted(rates[3:], reverse=True)
+    assert cycle.learning_rate(9, 1.0) == pytest.approx(0)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"steps": []}, {"steps": [[0.1, 0]]}, {"steps": "fast"}, {"momentum": 1},
+        {"normalisation": "none"}, {"batch_size": 0}, {"translation": -1}, {"epochs": 5},
+        {"preset": "best"}, {"one_cycle": True},
+    ],
+)  # fmt: skip
+def test_recipes_out_of_range_are_refused(wrong):
+    with pytest.raises(InvalidInput):
+        FinalRecipe.from_spec(wrong)
+
+
+def damage(folder, kind):
+    weights, card = folder / "01.safetensors", folder / "01.json"
+    content = bytearray(weights.read_bytes())
+    if kind == "short":
+        weights.write_bytes(content[:-100])
+    elif kind == "flipped":
+        content[-5] ^= 0xFF
+        weights.write_bytes(content)
+    elif kind == "foreign":
+        weights.write_bytes((folder / "02.safetensors").read_bytes())
+    elif kind == "no weights":
+        weights.unlink()
+    elif kind == "no card":
+        card.unlink()
+    elif kind == "no json":
+        card.write_text("{")
+    elif kind == "other json":
+        card.write_text("{}")
+    else:
+        known = json.loads(card.read_text())
+        card.write_text(json.dumps(known | {"architecture": "[C(8,3,1), GAP(10)]"}))
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("short", "are damaged"),
+        ("flipped", "the checksum differs"),
+        ("foreign", "does not fit the weights"),
+        ("no weights", "There are no weights"),
+        ("no card", "There is no card"),
+        ("no json", "The card .* is damaged"),
+        ("other json", "is not the card of a network"),
+        ("other card", "does not fit the weights"),
+    ],
+)
+def test_damaged_files_are_one_sentence(capsys, finalized, tmp_path, kind, message):
+    for file in (finalized / "final").iterdir():
+        if file.suffix in (".json", ".safetensors"):
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+    damage(tmp_path, kind)
+    Image.new("L", (8, 8)).save(tmp_path / "image.png")
+    arguments = ("predict", tmp_path / "01.safetensors", tmp_path / "image.png")
+    status, _, err = cnnarch(capsys, *arguments)
+    assert status == 2
+    assert re.search(message, err)
+
+
+def test_images_that_do_not_fit_are_one_sentence(capsys, finalized, tmp_path):
+    network = finalized / "final" / "01.safetensors"
+    Image.new("L", (9, 8)).save(tmp_path / "large.png")
+    (tmp_path / "text.png").write_text("no image")
+    for name, message in (
+        ("large.png", "has 9x8 pixels, but the network was trained on images of 8x8"),
+        ("text.png", "not an image"),
+        ("missing.png", "Cannot read the image"),
+    ):
+        status, _, err = cnnarch(capsys, "predict", network, tmp_path / name)
+        assert status == 2
+        assert message in err
+
+
+def test_runs_that_cannot_be_finalized_are_refused(capsys, finalized, tmp_path):
+    run = tmp_path / "run"
+    assert cnnarch(capsys, *search(run))[0] == 0
+    status, _, err = cnnarch(capsys, "transfer", run, "--env", "CNNArch-Digits-v0")
+    assert status == 2
+    assert "run cnnarch finalize first" in err
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 256, (1000, 8, 8), dtype=np.uint8), np.arange(1000) % 10
+    np.savez(tmp_path / "other.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
+    other = ("--dataset", f"npz:{tmp_path / 'other.npz'}")
+    status, _, err = cnnarch(capsys, *finalize(run, *other))
+    assert status == 2
+    assert "not those of the search" in err
+    status, _, err = cnnarch(capsys, *finalize(finalized, "--seed", 7))
+    assert status == 2
+    assert "another training" in err

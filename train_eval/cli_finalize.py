@@ -1,0 +1,262 @@
+"""The commands ``cnnarch finalize``, ``cnnarch transfer`` and ``cnnarch predict``."""
+
+import json
+import shlex
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from gym_cnnarch import Architecture, InvalidInput
+from gym_cnnarch.layers import GlobalAveragePool, Softmax
+from train_eval.cli_options import specification
+from train_eval.evaluator import TrainingEvaluator, find_device
+from train_eval.executors import LocalExecutor, worker_environments
+from train_eval.final_recipe import FinalRecipe
+from train_eval.final_training import FinalTask
+from train_eval.finalize import (
+    FOLDER,
+    Candidate,
+    candidates,
+    evaluate,
+    predict,
+    read_results,
+    test_images,
+    train_all,
+    write_results,
+)
+from train_eval.progress import duration
+from train_eval.runs import find_run
+from train_eval.settings import make_env
+from train_eval.summary import summarise
+from train_eval.trained import load_network
+
+_out = Console()
+_err = Console(stderr=True)
+
+
+@dataclass
+class FinalOptions:
+    """Options of final trainings."""
+
+    recipe: tuple[str, ...] = ("one-cycle",)
+    """How the networks are trained: a preset (paper-final, short-final, one-cycle, digits-final)
+    and settings, such as 'one-cycle steps=[[0.1,30]] batch_size=256'; see
+    train_eval/final_recipe.py."""
+    seed: int = 0
+    """Seed of the trainings."""
+    dataset: str | None = None
+    """Data set, if the environment does not say it: folder:PATH or npz:FILE."""
+    data_root: str | None = None
+    """Folder that holds torchvision's files of the data set."""
+    device: str | None = None
+    """Where to train: cpu, cuda, cuda:1, ... Default: CUDA where there is one, else the CPU."""
+    workers: int | None = None
+    """Networks to train at a time. Default: one a GPU, or one a core without GPUs."""
+
+    def final_recipe(self) -> FinalRecipe:
+        """The recipe that the words describe."""
+        return FinalRecipe.from_spec(specification("paper-final", self.recipe))
+
+    def env_kwargs(self) -> dict[str, Any]:
+        """What of the environment's arguments is given."""
+        given = {"dataset": self.dataset, "data_root": self.data_root, "device": self.device}
+        return {name: value for name, value in given.items() if value is not None}
+
+    def task(
+        self,
+        evaluator: TrainingEvaluator,
+        folder: Path,
+        chosen: Sequence[Candidate],
+        initial: dict[str, str] | None = None,
+    ) -> FinalTask:
+        """The training of the chosen networks on the evaluator's data."""
+        kind, separator, path = evaluator.dataset.partition(":")
+        place = Path(path).expanduser().resolve() if separator else ""
+        return FinalTask(
+            dataset=f"{kind}{separator}{place}",
+            data_root=None if self.data_root is None else str(Path(self.data_root).resolve()),
+            image_size=evaluator.recipe.image_size,
+            recipe=json.dumps(specification("paper-final", self.recipe), sort_keys=True),
+            device=self.device,
+            folder=str(folder.resolve()),
+            names=json.dumps({str(c.architecture): c.name for c in chosen}),
+            initial=json.dumps(initial or {}),
+        )
+
+    def train(self, chosen: Sequence[Candidate], task: FinalTask) -> None:
+        """Trains what is not trained yet, and says what happens."""
+        if self.workers is not None and self.workers < 1:
+            raise InvalidInput(f"--workers must be at least 1, but is {self.workers}.")
+        environments = worker_environments(self.workers, self.device)[: len(chosen)]
+        try:
+            with LocalExecutor(environments) as executor:
+                for number, (candidate, final) in enumerate(
+                    train_all(chosen, task, executor, self.seed), start=1
+                ):
+                    loss = f"{final.losses[-1]:.4f}" if final.losses else "none"
+                    _err.print(
+                        f"{number}/{len(chosen)}  {candidate.name}  {final.status}, training loss "
+                        f"{loss}, {duration(final.seconds)}  {candidate.architecture}",
+                        markup=False, highlight=False, soft_wrap=True,
+                    )  # fmt: skip
+        except KeyboardInterrupt:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            _err.print(
+                f"Stopped; every whole epoch is in {task.folder}. To continue, run the same "
+                f"command again:\n  {shlex.join(['cnnarch', *sys.argv[1:]])}",
+                markup=False, soft_wrap=True,
+            )  # fmt: skip
+            sys.exit(130)
+
+
+@dataclass
+class FinalizeCommand(FinalOptions):
+    """Train a search's best networks on all training images, test them once, and export them."""
+
+    run_dir: tyro.conf.Positional[Path] = tyro.MISSING
+    """The --run-dir of a search."""
+    networks: int = 10
+    """Number of networks, the best by validation accuracy."""
+    ensemble: int = 5
+    """Number of networks, the best by validation accuracy, whose probabilities are averaged."""
+    onnx: bool = False
+    """Export each network to ONNX too."""
+
+    def run(self) -> None:
+        """Trains, tests, exports; what is done already is not done again."""
+        if self.networks < 1 or self.ensemble < 1:
+            raise InvalidInput("--networks and --ensemble must be at least 1.")
+        self.final_recipe()
+        store, run = find_run(self.run_dir)
+        summary = summarise(self.run_dir, store, run)
+        chosen = candidates(summary, self.networks)
+        evaluator = _evaluator(summary["settings"], self.env_kwargs())
+        folder = self.run_dir / FOLDER
+        test = test_images(evaluator.dataset, self.data_root, evaluator.recipe.image_size)
+        self.train(chosen, self.task(evaluator, folder, chosen))
+        device = find_device(self.device)
+        results = evaluate(chosen, folder, test, self.ensemble, device)
+        write_results(folder, results, self.onnx)
+        _out.print(_table(results))
+        _out.print(f"Networks: {folder}", markup=False, soft_wrap=True)
+        first = shlex.quote(str(folder / f"{results['networks'][0]['name']}.safetensors"))
+        _out.print(f"Next: cnnarch predict {first} IMAGES...", markup=False, soft_wrap=True)
+
+
+@dataclass
+class TransferCommand(FinalOptions):
+    """Train a finalized run's best network on another data set, from chance and fine-tuned."""
+
+    run_dir: tyro.conf.Positional[Path] = tyro.MISSING
+    """The --run-dir of a search that was finalized."""
+    env: str = tyro.MISSING
+    """Id of the environment with the other data set."""
+    out: Path | None = None
+    """Folder of the networks. Default: transfer/ENV in the run's folder."""
+
+    def run(self) -> None:
+        """Trains the network twice, and shows both test errors."""
+        self.final_recipe()
+        results = read_results(self.run_dir)
+        if results is None:
+            raise InvalidInput(f"{self.run_dir} is not finalized: run cnnarch finalize first.")
+        best = results["networks"][0]
+        weights = self.run_dir / FOLDER / f"{best['name']}.safetensors"
+        env = make_env(self.env, search_space=None, **self.env_kwargs())
+        evaluator = env.evaluator
+        if not isinstance(evaluator, TrainingEvaluator):
+            raise InvalidInput(f"{self.env} has no data to train on: choose another.")
+        architecture = _for_classes(Architecture.parse(best["architecture"]), evaluator)
+        test = test_images(evaluator.dataset, self.data_root, evaluator.recipe.image_size)
+        table = Table(title=f"{architecture} on {evaluator.dataset}", title_justify="left")
+        table.add_column("weights at the beginning")
+        table.add_column("test error", justify="right")
+        device = find_device(self.device)
+        for name, initial in (("random", None), ("fine-tuned", str(weights.resolve()))):
+            folder = (self.out or self.run_dir / "transfer" / self.env) / name
+            candidate = Candidate(
+                "01", architecture, best["validation_accuracy"], best["parameters"]
+            )
+            start = {} if initial is None else {str(architecture): initial}
+            self.train([candidate], self.task(evaluator, folder, [candidate], start))
+            found = evaluate([candidate], folder, test, 1, device)
+            write_results(folder, found, onnx=False)
+            table.add_row(name, f"{found['networks'][0]['test_error']:.2%}")
+        _out.print(table)
+
+
+@dataclass
+class PredictCommand:
+    """Classify images with a finalized network."""
+
+    network: tyro.conf.Positional[Path]
+    """Its weights, NAME.safetensors, or its card, NAME.json; the other lies beside it."""
+    images: tyro.conf.Positional[tuple[Path, ...]]
+    """Image files."""
+    top: int = 1
+    """Number of classes to show for each image."""
+
+    def run(self) -> None:
+        """Prints a line an image: file, class and probability."""
+        if not self.images:
+            raise InvalidInput("Name at least one image.")
+        trained = load_network(self.network)
+        for path in self.images:
+            (answer,) = predict(trained, trained.preprocess(path)[None])
+            best = answer.argsort()[::-1][: max(self.top, 1)]
+            words = "  ".join(f"{trained.class_names[i]} {answer[i]:.2%}" for i in best)
+            _out.print(f"{path}  {words}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _evaluator(settings: dict[str, Any], given: dict[str, Any]) -> TrainingEvaluator:
+    """The search's evaluator, for its data and image size.
+
+    Raises:
+        InvalidInput: If the data are not those of the search.
+    """
+    if settings["recipe"] is not None:
+        given = {"recipe": settings["recipe"], **given}
+    env = make_env(settings["env"], **given, search_space=settings["search_space"])
+    evaluator = env.evaluator
+    if not isinstance(evaluator, TrainingEvaluator):
+        raise InvalidInput(f"{settings['env']} trains nothing: finalize a search that trained.")
+    if evaluator.task != settings["task"]:
+        raise InvalidInput(
+            f"The data here are not those of the search ({evaluator.task}, not "
+            f"{settings['task']}): name them with --dataset and --data-root."
+        )
+    return evaluator
+
+
+def _for_classes(architecture: Architecture, evaluator: TrainingEvaluator) -> Architecture:
+    """The same network for another number of classes."""
+    *body, end = architecture.layers
+    kind = GlobalAveragePool if isinstance(end, GlobalAveragePool) else Softmax
+    return Architecture((*body, kind(evaluator.num_classes)))
+
+
+def _table(results: dict[str, Any]) -> Table:
+    table = Table(title="Test error", title_justify="left")
+    for column in ("", "test error", "validation accuracy in the search", "parameters"):
+        table.add_column(column, justify="right")
+    table.add_column("architecture", overflow="fold")
+    for row in results["networks"]:
+        table.add_row(
+            row["name"],
+            f"{row['test_error']:.2%}",
+            f"{row['validation_accuracy']:.2%}",
+            f"{row['parameters']:,}",
+            Text(row["architecture"]),
+        )
+    together = results["ensemble"]
+    names = f"mean of the probabilities of {', '.join(together['networks'])}"
+    table.add_row("all", f"{together['test_error']:.2%}", "", "", names)
+    return table

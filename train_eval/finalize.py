@@ -1,0 +1,176 @@
+"""From the best networks of a search to networks one can use, tested once."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gym_cnnarch import Architecture, InvalidInput
+from train_eval.datasets import ImageData, load_dataset
+from train_eval.final_training import Final, FinalTask
+from train_eval.trained import TrainedNetwork, export_onnx, load_network
+
+FOLDER = "final"
+RESULTS = "results.json"
+
+_BATCH = 256  # images of a forward pass
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A network of a search.
+
+    Attributes:
+        name: Of its files: 01 for the best by validation accuracy, 02, ...
+        architecture: The network.
+        validation_accuracy: In the search.
+        parameters: Trainable parameters.
+    """
+
+    name: str
+    architecture: Architecture
+    validation_accuracy: float
+    parameters: int
+
+
+def candidates(summary: Mapping[str, Any], count: int) -> list[Candidate]:
+    """The best networks of a run by validation accuracy.
+
+    Raises:
+        InvalidInput: If the run has none.
+    """
+    if not summary["top"]:
+        raise InvalidInput(f"The run in {summary['run_dir']} has no trained network yet.")
+    return [
+        Candidate(
+            f"{number:02}",
+            Architecture.parse(network["architecture"]),
+            network["accuracy"],
+            network["parameters"],
+        )
+        for number, network in enumerate(summary["top"][:count], start=1)
+    ]
+
+
+def train_all(
+    chosen: Sequence[Candidate], task: FinalTask, executor: Executor, seed: int
+) -> Iterator[tuple[Candidate, Final]]:
+    """Trains each network through the executor, and yields it when it is finished."""
+    futures = {executor.submit(task, c.architecture, seed): c for c in chosen}
+    pending = set(futures)
+    while pending:
+        done, pending = wait(pending, return_when=FIRST_COMPLETED)
+        for future in done:
+            yield futures[future], future.result()
+
+
+def evaluate(
+    chosen: Sequence[Candidate],
+    folder: Path,
+    test: ImageData,
+    ensemble: int,
+    device: torch.device,
+) -> dict[str, Any]:
+    """Opens the test set: the error of each network, and of the first ones together.
+
+    Args:
+        chosen: The networks, the best by validation accuracy first; those whose training diverged
+            have no files and are left out.
+        folder: Where their files are.
+        test: The test images.
+        ensemble: Number of networks whose probabilities are averaged.
+        device: Where to compute.
+
+    Returns:
+        ``networks``, each with ``name``, ``architecture``, ``validation_accuracy``, ``parameters``
+        and ``test_error``; ``ensemble`` with ``networks`` (names) and ``test_error``.
+    """
+    rows: list[dict[str, Any]] = []
+    probabilities: list[NDArray[np.float32]] = []
+    for candidate in chosen:
+        if not (folder / f"{candidate.name}.json").is_file():
+            continue
+        trained = load_network(folder / candidate.name)
+        answers = predict(trained, test.images, device)
+        probabilities.append(answers)
+        rows.append(
+            {
+                "name": candidate.name,
+                "architecture": str(candidate.architecture),
+                "validation_accuracy": candidate.validation_accuracy,
+                "parameters": candidate.parameters,
+                "test_error": _error(answers, test.labels),
+            }
+        )
+    if not rows:
+        raise InvalidInput("No network could be trained: all diverged; use a smaller rate.")
+    together = np.mean(probabilities[:ensemble], axis=0)
+    return {
+        "networks": rows,
+        "ensemble": {
+            "networks": [row["name"] for row in rows[:ensemble]],
+            "test_error": _error(together, test.labels),
+        },
+        "test_images": len(test.labels),
+        "test_fingerprint": test.fingerprint,
+    }
+
+
+@torch.no_grad()
+def predict(
+    trained: TrainedNetwork, images: NDArray[np.uint8], device: torch.device | None = None
+) -> NDArray[np.float32]:
+    """(N, K) probabilities of (N, channels, n, n) uint8 images."""
+    device = device or torch.device("cpu")
+    trained = trained.to(device).eval()
+    parts = [
+        trained(torch.from_numpy(np.array(images[i : i + _BATCH])).to(device)).cpu()
+        for i in range(0, len(images), _BATCH)
+    ]
+    answers: NDArray[np.float32] = torch.cat(parts).numpy()
+    return answers
+
+
+def write_results(folder: Path, results: Mapping[str, Any], onnx: bool) -> None:
+    """Writes the results, adds each network's scores to its card, and exports it."""
+    for row in results["networks"]:
+        card_file = folder / f"{row['name']}.json"
+        card = json.loads(card_file.read_text())
+        card["scores"] = {
+            "validation_accuracy": row["validation_accuracy"],
+            "test_error": row["test_error"],
+        }
+        unfinished = card_file.with_suffix(".json.unfinished")
+        unfinished.write_text(json.dumps(card, indent=2) + "\n")
+        unfinished.replace(card_file)
+        if onnx:
+            export_onnx(load_network(card_file), folder / f"{row['name']}.onnx")
+    (folder / RESULTS).write_text(json.dumps(results, indent=2) + "\n")
+
+
+def read_results(run_dir: Path) -> dict[str, Any] | None:
+    """The results of a run's final trainings, None if there are none."""
+    path = run_dir / FOLDER / RESULTS
+    if not path.is_file():
+        return None
+    results: dict[str, Any] = json.loads(path.read_text())
+    return results
+
+
+def test_images(dataset: str, data_root: str | None, image_size: int | None) -> ImageData:
+    """The test images.
+
+    Raises:
+        InvalidInput: If there are none.
+    """
+    return load_dataset(dataset, data_root, "test", image_size)
+
+
+def _error(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+    return float((probabilities.argmax(axis=1) != labels).mean())

@@ -5,20 +5,18 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from gym_cnnarch import rendering
 from gym_cnnarch.architecture import Architecture
-from gym_cnnarch.env import CNNArchEnv, evaluation_info
+from gym_cnnarch.env import CNNArchEnv
 from gym_cnnarch.errors import InvalidInput
 from gym_cnnarch.layers import Layer
-from gym_cnnarch.mdp import MDP, OBSERVATION_FIELDS, START, compile_mdp
+from gym_cnnarch.mdp import OBSERVATION_FIELDS, START, compile_mdp
 from gym_cnnarch.table_evaluator import TableEvaluator
-
-_BLOCK = 64  # random numbers drawn at a time for one environment
+from gym_cnnarch.vector_lookup import TableColumns, UniformStreams
 
 Infos = dict[str, Any]
 
@@ -71,9 +69,9 @@ class CNNArchVectorEnv(VectorEnv[NDArray[np.int64], NDArray[np.int64], NDArray[A
         self._depths = self._mdp.observations[:, OBSERVATION_FIELDS.index("depth")]
         self._results = None
         if isinstance(self.evaluator, TableEvaluator):
-            self._results = _Results(self._env, self.evaluator, self._mdp)
+            self._results = TableColumns(self._env, self.evaluator, self._mdp)
         self._needs_layers = self._results is None or self.render_mode is not None
-        self._streams = _Streams(num_envs)
+        self._streams = UniformStreams(num_envs)
         self._begun = False
         self._ended = np.zeros(num_envs, dtype=bool)
         self._states = np.full(num_envs, START)
@@ -234,70 +232,6 @@ class CNNArchVectorEnv(VectorEnv[NDArray[np.int64], NDArray[np.int64], NDArray[A
         if not which.all():
             masks[~which] = 0
         return {"action_mask": masks, "_action_mask": which}
-
-
-class _Results:
-    """A table's results as arrays.
-
-    Attributes:
-        choices: R, the number of results that an evaluation can have.
-        smaller: (S, A) int64, how many ways to finish a network come before those with this layer;
-            summed along an episode, the architecture's rank.
-        rewards: (R, N) float64, by rank.
-        columns: The final info's fields, (R, N) each.
-    """
-
-    def __init__(self, env: CNNArchEnv, evaluator: TableEvaluator, mdp: MDP) -> None:
-        space = env.search_space
-        self.choices = evaluator.choices
-        self.smaller = np.zeros(mdp.legal.shape, dtype=np.int64)
-        for number, state in enumerate(mdp.states):
-            for layer, (smaller, _) in space.branches(state).items():
-                self.smaller[number, space.actions.index(layer)] = smaller
-        shape = (self.choices, space.count())
-        self.rewards = np.zeros(shape)
-        self.columns: dict[str, NDArray[Any]] = {}
-        for rank in range(space.count()):
-            architecture = space.unrank(rank)
-            for choice in range(self.choices):
-                evaluation = evaluator.result(rank, choice)
-                self.rewards[choice, rank] = env.reward_function(evaluation)
-                for name, value in evaluation_info(architecture, evaluation).items():
-                    if name not in self.columns:
-                        dtype = object if isinstance(value, str) else type(value)
-                        self.columns[name] = np.zeros(shape, dtype=dtype)
-                    self.columns[name][choice, rank] = value
-
-
-class _Streams:
-    """For each environment the uniform numbers that its own generator would draw, in blocks."""
-
-    def __init__(self, num_envs: int) -> None:
-        self._generators: list[np.random.Generator | None] = [None] * num_envs
-        self._numbers = np.zeros((num_envs, _BLOCK))
-        self._used = np.full(num_envs, _BLOCK)
-
-    def seed(self, i: int, seed: int | None) -> None:
-        """Begins the stream of environment i anew, unless the seed is None."""
-        if seed is not None:
-            self._generators[i] = seeding.np_random(seed)[0]
-            self._used[i] = _BLOCK
-
-    def generator(self, i: int) -> np.random.Generator:
-        """The generator of environment i, seeded by chance if nobody did."""
-        generator = self._generators[i]
-        if generator is None:
-            generator = self._generators[i] = seeding.np_random()[0]
-        return generator
-
-    def draw(self, which: NDArray[np.int64]) -> NDArray[np.float64]:
-        """The next number of each of these environments, in [0, 1)."""
-        for i in which[self._used[which] == _BLOCK].tolist():
-            self._numbers[i] = self.generator(i).random(_BLOCK)
-            self._used[i] = 0
-        numbers: NDArray[np.float64] = self._numbers[which, self._used[which]]
-        self._used[which] += 1
-        return numbers
 
 
 def _reset_mask(options: dict[str, Any] | None, num_envs: int) -> NDArray[np.bool_]:

@@ -4,8 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from functools import cached_property, lru_cache
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,12 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from gym_cnnarch import Architecture, InvalidInput
-from train_eval.datasets import ImageData, load_dataset, stratified_split
 from train_eval.evaluator import find_device
+from train_eval.final_data import FinalData, final_data
 from train_eval.final_recipe import FinalRecipe
 from train_eval.network import build_network
-from train_eval.runs import versions
 from train_eval.trained import make_normalisation, save_network, save_tensors
 from train_eval.training import Precision, one_thread, seeded
-from train_eval.training_data import Images
 
 _WEIGHTS, _MOMENTUM = "weights/", "momentum/"
 
@@ -79,64 +76,11 @@ class FinalTask:
         initial = json.loads(self.initial).get(str(architecture))
         return train_final(architecture, self.prepare(), path, seed, initial)
 
-    def prepare(self) -> "FinalData":
+    def prepare(self) -> FinalData:
         """The data, read once a process."""
-        return _final_data(
+        return final_data(
             self.dataset, self.data_root, self.image_size, self.recipe, find_device(self.device)
         )
-
-
-class FinalData:
-    """All training images of a data set, as a final recipe wants them."""
-
-    def __init__(
-        self, dataset: str, data: ImageData, image_size: int | None, recipe: FinalRecipe,
-        device: torch.device,
-    ) -> None:  # fmt: skip
-        chosen = np.arange(len(data.labels))
-        if recipe.train_size is not None and recipe.train_size < len(chosen):
-            _, chosen = stratified_split(data.labels, recipe.train_size, "the final training")
-        self.recipe = recipe
-        self.device = device
-        self.images = Images(data, chosen, device)
-        self.input_shape: tuple[int, int, int] = data.images.shape[1:]
-        self.class_names = list(data.class_names)
-        self.image_size = image_size
-        self.description = {
-            "dataset": dataset.partition(":")[0],
-            "fingerprint": data.fingerprint,
-            "training_images": len(chosen),
-        }
-
-    @cached_property
-    def normalisation(self) -> dict[str, Any]:
-        """How pixels are normalised, as plain data."""
-        if self.recipe.normalisation == "contrast":
-            return {"kind": "contrast"}
-        mean, std = self.images.channel_statistics()
-        return {"kind": "channels", "mean": mean.flatten().tolist(), "std": std.flatten().tolist()}
-
-    def card(self, architecture: Architecture) -> dict[str, Any]:
-        """What is known of a network before it is tested."""
-        return {
-            "architecture": str(architecture),
-            "input_shape": list(self.input_shape),
-            "image_size": self.image_size,
-            "normalisation": self.normalisation,
-            "class_names": self.class_names,
-            "dropout": self.recipe.dropout,
-            "recipe": json.loads(json.dumps(asdict(self.recipe))),
-            "data": self.description,
-            "made_with": versions(),
-        }
-
-
-@lru_cache(maxsize=1)
-def _final_data(
-    dataset: str, data_root: str | None, image_size: int | None, recipe: str, device: torch.device
-) -> FinalData:
-    data = load_dataset(dataset, data_root, "train", image_size)
-    return FinalData(dataset, data, image_size, FinalRecipe.from_spec(json.loads(recipe)), device)
 
 
 def train_final(

@@ -17,6 +17,12 @@ from gym_cnnarch.errors import InvalidInput
 from gym_cnnarch.evaluation import STATUSES, Evaluation
 from gym_cnnarch.search_space import SearchSpace
 
+# What NumPy and the zip file's reader say of files that are none, or damaged.
+_UNREADABLE = (
+    OSError, ValueError, LookupError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile,
+    zlib.error,
+)  # fmt: skip
+
 MISSING = -1
 """In a table's integers: not measured."""
 
@@ -154,15 +160,7 @@ class Table:
             table = cls(header["metadata"], **arrays)
         except FileNotFoundError as error:
             raise InvalidInput(f"There is no table {path}.") from error
-        except (
-            OSError,
-            ValueError,
-            KeyError,
-            TypeError,
-            EOFError,
-            zipfile.BadZipFile,
-            zlib.error,
-        ) as error:
+        except _UNREADABLE as error:
             if isinstance(error, InvalidInput):
                 raise
             raise InvalidInput(

@@ -43,8 +43,8 @@ class TableEvaluator:
         table: A shipped table's name, or the path of a file that ``cnnarch table build`` wrote.
         repeat: ``sample``: an episode's result is one of the repeats, drawn by the environment's
             generator, as a network trained anew gives another result; ``mean``: the mean of the
-            repeats; or the number of one, 0 to R - 1. Without an environment, ``evaluate`` with
-            seed s gives repeat s modulo R.
+            repeats; or the number of one, 0 to R - 1. Without an environment, and so in ``cnnarch
+            search``, whose evaluations have the seed 0, seed s gives repeat s modulo R.
 
     Attributes:
         task: Names the table and what of it is the result.
@@ -138,14 +138,14 @@ class TableEvaluator:
         return _without_test(self.table.evaluation(rank, int(self.table.complete[position])))
 
     def _mean(self, rank: int) -> Evaluation:
-        """Accuracies and seconds averaged; ``ok`` if the training succeeded once at least."""
+        """Everything averaged, a failed training counting 0; ``ok`` if one succeeded."""
         each = [self.table.evaluation(rank, int(p)) for p in self.table.complete]
-        succeeded = [e for e in each if e.status == "ok"] or each
-        curves = [e.curve for e in succeeded]
-        curve = np.mean(curves, axis=0) if len({len(c) for c in curves}) == 1 else np.zeros(0)
+        succeeded = [e for e in each if e.status == "ok"]
+        curves = [e.curve for e in succeeded] or [()]
+        curve = np.sum(curves, axis=0) / len(each)
         return Evaluation(
             accuracy=float(self.mean_validation[rank]),
-            status=succeeded[0].status,
+            status="ok" if succeeded else each[0].status,
             parameters=each[0].parameters,
             macs=each[0].macs,
             curve=tuple(curve.tolist()),

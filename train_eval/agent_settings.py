@@ -33,9 +33,9 @@ SB3_PREFIX = "sb3:"
 
 def benchmark_settings(label: str, budget: int) -> dict[str, Any]:
     """The settings of an agent as benchmarks name it, for a budget of unique networks."""
-    if label.startswith("metaqnn"):
-        alphas = {"metaqnn-paper": 0.01}
-        settings = metaqnn_settings(budget, alphas.get(label))[0]
+    if label in ("metaqnn", "metaqnn-paper", "metaqnn-exact"):
+        alpha = 0.01 if label == "metaqnn-paper" else None
+        settings = metaqnn_settings(budget, alpha)[0]
         if label == "metaqnn-exact":
             settings["observe_size"] = "exact"
         return settings

@@ -43,6 +43,7 @@ class Benchmark:
     Attributes:
         env: Id of the environment.
         kwargs: Its keyword arguments, beside the registered ones.
+        task: The evaluator's task: data and recipe, or the table.
         agents: Label -> name and settings.
         seeds: Number of seeds, 0, 1, 2, ...; an agent may have its own.
         budget: Number of unique networks.
@@ -51,6 +52,7 @@ class Benchmark:
 
     env: str
     kwargs: Mapping[str, Any]
+    task: str
     agents: Mapping[str, Mapping[str, Any]]
     seeds: Mapping[str, int]
     budget: int
@@ -73,7 +75,7 @@ class Benchmark:
             InvalidInput: If the folder holds another benchmark.
             WorkersUnavailable: If a worker process died.
         """
-        self._describe(folder)
+        self.describe(folder)
         todo = [pair for pair in self.pairs() if not result_file(folder, pair).is_file()]
         environment = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
         pool = ProcessPoolExecutor(
@@ -98,27 +100,47 @@ class Benchmark:
         """The pairs without a result."""
         return [pair for pair in self.pairs() if not result_file(folder, pair).is_file()]
 
-    def _describe(self, folder: Path) -> None:
-        """Writes down what is run; more agents or seeds may be added to a folder later."""
+    def describe(self, folder: Path) -> None:
+        """Writes down what is run; more agents or seeds may be added to a folder later.
+
+        Raises:
+            InvalidInput: If the folder holds another benchmark, or something else.
+        """
         path = folder / BENCHMARK_FILE
         ours = json.loads(json.dumps(asdict(self))) | {"made_with": versions()}
         if path.is_file():
-            theirs = json.loads(path.read_text())
-            shared = [label for label in ours["agents"] if label in theirs["agents"]]
-            changes = [
-                name
-                for name in ("env", "kwargs", "budget", "max_episodes")
-                if ours[name] != theirs[name]
-            ] + [label for label in shared if ours["agents"][label] != theirs["agents"][label]]
+            theirs = _read(path)
+            agents, seeds = theirs["agents"], theirs["seeds"]
+            changes = [name for name in _SHARED if ours[name] != theirs[name]]
+            for label, settings in ours["agents"].items():
+                if agents.setdefault(label, settings) != settings:
+                    changes.append(label)
             if changes:
                 raise InvalidInput(
                     f"{folder} holds another benchmark ({', '.join(changes)} differ): name another "
                     f"folder, or repeat its settings to continue it."
                 )
+            most = {n: max(seeds.get(n, 0), ours["seeds"].get(n, 0)) for n in agents}
+            ours |= {"agents": agents, "seeds": most}
         elif folder.exists() and any(folder.iterdir()):
             raise InvalidInput(f"{folder} holds something else: name a new or an empty folder.")
         folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(ours, indent=2) + "\n")
+        unfinished = path.with_name(f"{path.name}.unfinished")
+        unfinished.write_text(json.dumps(ours, indent=2) + "\n")
+        unfinished.replace(path)
+
+
+_SHARED = ("env", "kwargs", "task", "budget", "max_episodes", "made_with")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        described: dict[str, Any] = json.loads(path.read_text())
+        if {*_SHARED, "agents", "seeds"} <= described.keys():
+            return described
+    except (ValueError, AttributeError):
+        pass
+    raise InvalidInput(f"{path} does not describe a benchmark: restore it, or name another folder.")
 
 
 def result_file(folder: Path, pair: Pair) -> Path:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from gym_cnnarch import InvalidInput
 from train_eval import statistics
-from train_eval.benchmark_results import BASELINE, AgentResult, Results
+from train_eval.benchmark_results import BASELINE, NOTHING, AgentResult, Results
 
 # Okabe and Ito's palette, which the colour-blind can tell apart.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C7A00")
@@ -81,8 +81,11 @@ def _curves(
 ) -> None:
     highest = 0.0
     for number, agent in enumerate(results.agents.values()):
-        mean, low, high = curve(losses(agent))
-        begun = mean < 1.0
+        values = losses(agent)
+        begun = (values < NOTHING).all(axis=0)  # every run has found a network
+        if not begun.any():
+            continue
+        mean, low, high = curve(values)
         highest = max(highest, mean[begun].max(initial=0.0))
         style = _style(number)
         axes.plot(positions[begun], mean[begun], label=agent.label, markevery=8, **style)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 from pathlib import Path
 
 from train_eval import statistics
@@ -132,13 +133,17 @@ def rows(results: Results) -> list[list[str]]:
                 str(best) if best == worst else f"{best} to {worst}",
                 label,
                 str(len(agent.seeds)),
-                f"{100 * mean:.2f} ({100 * low:.2f} to {100 * high:.2f})",
+                f"{100 * mean:.2f} ({_interval(low, high)})",
                 p,
                 f"{agent.unique:,.0f}",
                 f"{agent.episodes:,.0f}",
             ]
         )
     return table
+
+
+def _interval(low: float, high: float) -> str:
+    return "too few runs" if math.isinf(low) else f"{100 * low:.2f} to {100 * high:.2f}"
 
 
 def _table(results: Results) -> list[str]:
@@ -155,10 +160,10 @@ def _illegal(results: Results) -> list[str]:
     for label, agent in results.agents.items():
         if agent.illegal:
             first, *_, last = illegal_over_time(agent)
-            lines.append(
-                f"- {label}: {agent.illegal:.1%} of its steps are illegal, {first:.1%} in the "
-                f"first tenth of its networks, {last:.1%} in the last."
-            )
+            line = f"- {label}: {agent.illegal:.1%} of its steps are illegal"
+            if not math.isnan(first):
+                line += f", {first:.1%} in the first tenth of its networks, {last:.1%} in the last"
+            lines.append(f"{line}.")
     if not lines:
         return ["No agent took an illegal action.", ""]
     return ["## Illegal actions", "", *lines, "- All others: none.", ""]

@@ -151,7 +151,9 @@ class Run:
         kwargs = dict(self.kwargs)
         if "observe_size" in settings:
             kwargs["observe_size"] = settings.pop("observe_size")
-        recorder = Recorder(make_env(self.env, **kwargs), self.seed, self.budget, self.max_episodes)
+        chance = np.random.SeedSequence([self.seed, 1])  # not the agent's own numbers again
+        seed = int(chance.generate_state(1)[0])
+        recorder = Recorder(make_env(self.env, **kwargs), seed, self.budget, self.max_episodes)
         try:
             if settings["name"].startswith(SB3_PREFIX):
                 name = settings.pop("name").removeprefix(SB3_PREFIX)

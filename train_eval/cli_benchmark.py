@@ -85,7 +85,6 @@ class BenchmarkCommand(TrainingOptions):
             sys.exit(1)
 
     def _benchmark(self) -> Benchmark:
-        agents = self._agents()
         kwargs = self.kwargs()
         env = make_env(self.env, **kwargs)
         if env.evaluator is None:
@@ -93,27 +92,33 @@ class BenchmarkCommand(TrainingOptions):
         if isinstance(env.evaluator, TrainingEvaluator):  # what one run trained, all others know
             kwargs["store"] = str((self.out / "store.sqlite").resolve())
         budget = min(self.budget, env.search_space.count())
+        agents = self._agents(budget)
         sb3 = {label for label, s in agents.items() if str(s["name"]).startswith(SB3_PREFIX)}
         fewer = self.sb3_seeds or self.seeds
         return Benchmark(
             self.env,
             kwargs,
+            env.evaluator.task,
             agents,
             {label: fewer if label in sb3 else self.seeds for label in agents},
             budget,
             self.max_episodes or REPEATS * budget,
         )
 
-    def _agents(self) -> dict[str, dict[str, Any]]:
+    def _agents(self, budget: int) -> dict[str, dict[str, Any]]:
         """Label -> name and settings."""
         given = _read(self.settings) if self.settings is not None else {}
+        labels = [word.strip() for word in self.agents.split(",") if word.strip()]
+        unused = [label for label in given if label not in labels]
+        if unused:
+            raise InvalidInput(f"--settings has {', '.join(unused)}, which --agents does not name.")
         agents = {}
-        for label in filter(None, (word.strip() for word in self.agents.split(","))):
+        for label in labels:
             if label not in given:
-                agents[label] = benchmark_settings(label, self.budget)
+                agents[label] = benchmark_settings(label, budget)
                 continue
             settings = given[label]
-            defaults = benchmark_settings(str(settings["name"]), self.budget)
+            defaults = benchmark_settings(str(settings["name"]), budget)
             agents[label] = defaults | settings | {"name": defaults["name"]}
         if not agents:
             raise InvalidInput(f"--agents names nobody: choose from {', '.join(LABELS)}.")
@@ -125,6 +130,8 @@ class BenchmarkCommand(TrainingOptions):
         total = sum(1 for _ in benchmark.pairs())
         todo = len(benchmark.missing(self.out))
         failures: list[Pair] = []
+        if todo < total:
+            _err.print(f"{total - todo} of {total} runs are in {self.out} already.", markup=False)
         started = printed = time.monotonic()
         try:
             for done, pair in enumerate(benchmark.execute(self.out, workers), start=1):

@@ -16,10 +16,11 @@ from rich.text import Text
 
 from gym_cnnarch import Architecture, InvalidInput
 from gym_cnnarch.layers import GlobalAveragePool, Softmax
+from gym_cnnarch.shapes import count_parameters
 from train_eval.cli_options import specification
 from train_eval.evaluator import TrainingEvaluator, find_device
 from train_eval.executors import LocalExecutor, worker_environments
-from train_eval.final_recipe import FinalRecipe
+from train_eval.final_recipe import DEFAULT, FinalRecipe
 from train_eval.final_training import FinalTask
 from train_eval.finalize import (
     FOLDER,
@@ -32,11 +33,12 @@ from train_eval.finalize import (
     train_all,
     write_results,
 )
+from train_eval.importing import IMPORTED
 from train_eval.progress import duration
 from train_eval.runs import find_run
-from train_eval.settings import make_env
+from train_eval.settings import find_spec, make_env
 from train_eval.summary import summarise
-from train_eval.trained import load_network
+from train_eval.trained import check_onnx, load_network
 
 _out = Console()
 _err = Console(stderr=True)
@@ -46,10 +48,10 @@ _err = Console(stderr=True)
 class FinalOptions:
     """Options of final trainings."""
 
-    recipe: tuple[str, ...] = ("one-cycle",)
+    recipe: tuple[str, ...] = ()
     """How the networks are trained: a preset (paper-final, short-final, one-cycle, digits-final)
     and settings, such as 'one-cycle steps=[[0.1,30]] batch_size=256'; see
-    train_eval/final_recipe.py."""
+    train_eval/final_recipe.py. Default: one-cycle."""
     seed: int = 0
     """Seed of the trainings."""
     dataset: str | None = None
@@ -63,7 +65,7 @@ class FinalOptions:
 
     def final_recipe(self) -> FinalRecipe:
         """The recipe that the words describe."""
-        return FinalRecipe.from_spec(specification("paper-final", self.recipe))
+        return FinalRecipe.from_spec(specification(DEFAULT, self.recipe))
 
     def env_kwargs(self) -> dict[str, Any]:
         """What of the environment's arguments is given."""
@@ -79,12 +81,12 @@ class FinalOptions:
     ) -> FinalTask:
         """The training of the chosen networks on the evaluator's data."""
         kind, separator, path = evaluator.dataset.partition(":")
-        place = Path(path).expanduser().resolve() if separator else ""
+        place = _absolute(path) if separator else ""
         return FinalTask(
             dataset=f"{kind}{separator}{place}",
-            data_root=None if self.data_root is None else str(Path(self.data_root).resolve()),
+            data_root=None if self.data_root is None else str(_absolute(self.data_root)),
             image_size=evaluator.recipe.image_size,
-            recipe=json.dumps(specification("paper-final", self.recipe), sort_keys=True),
+            recipe=json.dumps(specification(DEFAULT, self.recipe), sort_keys=True),
             device=self.device,
             folder=str(folder.resolve()),
             names=json.dumps({str(c.architecture): c.name for c in chosen}),
@@ -101,10 +103,12 @@ class FinalOptions:
                 for number, (candidate, final) in enumerate(
                     train_all(chosen, task, executor, self.seed), start=1
                 ):
-                    loss = f"{final.losses[-1]:.4f}" if final.losses else "none"
+                    what = (
+                        f"training loss {final.losses[-1]:.4f}" if final.losses else final.message
+                    )
                     _err.print(
-                        f"{number}/{len(chosen)}  {candidate.name}  {final.status}, training loss "
-                        f"{loss}, {duration(final.seconds)}  {candidate.architecture}",
+                        f"{number}/{len(chosen)}  {candidate.name}  {final.status}, {what}, "
+                        f"{duration(final.seconds)}  {candidate.architecture}",
                         markup=False, highlight=False, soft_wrap=True,
                     )  # fmt: skip
         except KeyboardInterrupt:
@@ -129,17 +133,21 @@ class FinalizeCommand(FinalOptions):
     """Number of networks, the best by validation accuracy, whose probabilities are averaged."""
     onnx: bool = False
     """Export each network to ONNX too."""
+    out: Path | None = None
+    """Folder of the networks. Default: final in the run's folder."""
 
     def run(self) -> None:
         """Trains, tests, exports; what is done already is not done again."""
         if self.networks < 1 or self.ensemble < 1:
             raise InvalidInput("--networks and --ensemble must be at least 1.")
         self.final_recipe()
+        if self.onnx:
+            check_onnx()
         store, run = find_run(self.run_dir)
         summary = summarise(self.run_dir, store, run)
         chosen = candidates(summary, self.networks)
         evaluator = _evaluator(summary["settings"], self.env_kwargs())
-        folder = self.run_dir / FOLDER
+        folder = self.out or self.run_dir / FOLDER
         test = test_images(evaluator.dataset, self.data_root, evaluator.recipe.image_size)
         self.train(chosen, self.task(evaluator, folder, chosen))
         device = find_device(self.device)
@@ -170,7 +178,9 @@ class TransferCommand(FinalOptions):
             raise InvalidInput(f"{self.run_dir} is not finalized: run cnnarch finalize first.")
         best = results["networks"][0]
         weights = self.run_dir / FOLDER / f"{best['name']}.safetensors"
-        env = make_env(self.env, search_space=None, **self.env_kwargs())
+        size = load_network(weights).card["input_shape"][1]
+        recipe = specification(find_spec(self.env).kwargs.get("recipe"), (f"image_size={size}",))
+        env = make_env(self.env, search_space=None, recipe=recipe, **self.env_kwargs())
         evaluator = env.evaluator
         if not isinstance(evaluator, TrainingEvaluator):
             raise InvalidInput(f"{self.env} has no data to train on: choose another.")
@@ -182,9 +192,8 @@ class TransferCommand(FinalOptions):
         device = find_device(self.device)
         for name, initial in (("random", None), ("fine-tuned", str(weights.resolve()))):
             folder = (self.out or self.run_dir / "transfer" / self.env) / name
-            candidate = Candidate(
-                "01", architecture, best["validation_accuracy"], best["parameters"]
-            )
+            parameters = count_parameters(architecture, evaluator.input_shape)
+            candidate = Candidate("01", architecture, None, parameters)
             start = {} if initial is None else {str(architecture): initial}
             self.train([candidate], self.task(evaluator, folder, [candidate], start))
             found = evaluate([candidate], folder, test, 1, device)
@@ -216,12 +225,18 @@ class PredictCommand:
             _out.print(f"{path}  {words}", markup=False, highlight=False, soft_wrap=True)
 
 
+def _absolute(path: str) -> Path:
+    return Path(path).expanduser().resolve()
+
+
 def _evaluator(settings: dict[str, Any], given: dict[str, Any]) -> TrainingEvaluator:
     """The search's evaluator, for its data and image size.
 
     Raises:
         InvalidInput: If the data are not those of the search.
     """
+    if settings["agent"]["name"] == IMPORTED or settings["task"].startswith(("surrogate", "table")):
+        raise InvalidInput("Nothing was trained in this run: finalize a search that trained.")
     if settings["recipe"] is not None:
         given = {"recipe": settings["recipe"], **given}
     env = make_env(settings["env"], **given, search_space=settings["search_space"])

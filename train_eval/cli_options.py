@@ -33,7 +33,7 @@ class EnvOptions:
     'quick epochs=5 image_size=32 time_limit=600'; see train_eval/recipe.py. Default: the
     environment's."""
     search_space: tuple[str, ...] = ()
-    """Limits of the space: a preset (metaqnn, metaqnn-18, digits) and limits, such as
+    """Limits of the space: a preset (metaqnn, metaqnn-18, digits, small) and limits, such as
     'metaqnn max_layers=6 conv_filters=[16,32]'. Default: the environment's."""
     table: Path | None = None
     """For environments that look results up: another file that cnnarch table build wrote."""

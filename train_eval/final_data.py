@@ -1,5 +1,6 @@
 """The data of final trainings: all training images of a data set."""
 
+import dataclasses
 import json
 from dataclasses import asdict
 from functools import cached_property, lru_cache
@@ -10,7 +11,7 @@ import torch
 
 from gym_cnnarch import Architecture
 from train_eval.datasets import ImageData, load_dataset, stratified_split
-from train_eval.final_recipe import FinalRecipe
+from train_eval.final_recipe import FinalRecipe, mirrors
 from train_eval.runs import versions
 from train_eval.training_data import Images
 
@@ -25,7 +26,7 @@ class FinalData:
         chosen = np.arange(len(data.labels))
         if recipe.train_size is not None and recipe.train_size < len(chosen):
             _, chosen = stratified_split(data.labels, recipe.train_size, "the final training")
-        self.recipe = recipe
+        self.recipe = dataclasses.replace(recipe, mirror=mirrors(recipe, dataset))
         self.device = device
         self.images = Images(data, chosen, device)
         self.input_shape: tuple[int, int, int] = data.images.shape[1:]

@@ -7,8 +7,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from gym_cnnarch import InvalidInput
+from train_eval.recipe import has_type
 
 NORMALISATIONS = ("contrast", "channels")
+
+DEFAULT = "one-cycle"
+"""The preset of those who name none."""
+
+_DIGITS = ("digits", "mnist", "svhn")  # a mirrored digit is another, or none
+
+
+def mirrors(recipe: "FinalRecipe", dataset: str) -> bool:
+    """Whether images of a data set are mirrored."""
+    return dataset not in _DIGITS if recipe.mirror is None else recipe.mirror
 
 
 @dataclass(frozen=True)
@@ -24,7 +35,8 @@ class FinalRecipe:
         weight_decay: L2 penalty.
         normalisation: ``contrast``: each image to mean 0 and standard deviation 1 (global contrast
             normalisation); ``channels``: each channel by the training images' statistics.
-        mirror: Whether an image is mirrored half of the time.
+        mirror: Whether an image is mirrored half of the time; None: unless the data set shows
+            digits.
         translation: Most pixels by which an image is moved in either direction, zeros following.
         dropout: As in the search's recipe.
         train_size: Most training images, a subset with the class balance kept; None for all.
@@ -44,21 +56,31 @@ class FinalRecipe:
     momentum: float = 0.9
     weight_decay: float = 0.0
     normalisation: str = "contrast"
-    mirror: bool = True
+    mirror: bool | None = None
     translation: int = 5
     dropout: bool = True
     train_size: int | None = None
 
     def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            if field.name != "steps" and not has_type(getattr(self, field.name), field.type):
+                raise InvalidInput(
+                    f"The final recipe's {field.name} cannot be {getattr(self, field.name)!r}."
+                )
         try:
-            steps = tuple((float(rate), int(epochs)) for rate, epochs in self.steps)
+            steps = tuple((float(rate), epochs) for rate, epochs in self.steps)
         except (TypeError, ValueError) as error:
             raise InvalidInput(
                 f"steps are pairs of learning rate and epochs, but came as {self.steps!r}."
             ) from error
         object.__setattr__(self, "steps", steps)
-        if not steps or any(not 0 < rate < math.inf or epochs < 1 for rate, epochs in steps):
-            raise InvalidInput(f"Learning rates and epochs must be positive, but are {steps}.")
+        if not steps or any(
+            not 0 < rate < math.inf or not has_type(epochs, int) or epochs < 1
+            for rate, epochs in steps
+        ):
+            raise InvalidInput(
+                f"Learning rates must be positive and epochs positive integers, but came {steps}."
+            )
         if self.one_cycle and len(steps) > 1:
             raise InvalidInput(f"A one-cycle schedule has one step, not {len(steps)}.")
         if self.normalisation not in NORMALISATIONS:
@@ -67,8 +89,8 @@ class FinalRecipe:
             )
         for name, least in (("batch_size", 1), ("train_size", 1), ("translation", 0)):
             value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or value < least):
-                raise InvalidInput(f"{name} must be an integer from {least}, but is {value!r}.")
+            if value is not None and value < least:
+                raise InvalidInput(f"{name} must be at least {least}, but is {value!r}.")
         for name in ("momentum", "weight_decay"):
             if not 0 <= getattr(self, name) < 1:
                 raise InvalidInput(f"{name} must be in [0, 1), but is {getattr(self, name)!r}.")
@@ -100,7 +122,7 @@ class FinalRecipe:
             InvalidInput: If the preset or a setting is unknown, or out of its range.
         """
         settings = {"preset": spec} if isinstance(spec, str) else dict(spec)
-        preset = settings.pop("preset", "paper-final")
+        preset = settings.pop("preset", DEFAULT)
         if preset not in PRESETS:
             raise InvalidInput(f"No final recipe {preset!r}: the presets are {', '.join(PRESETS)}.")
         names = [field.name for field in dataclasses.fields(cls)]
@@ -119,9 +141,9 @@ PRESETS: dict[str, FinalRecipe] = {
     "short-final": FinalRecipe(steps=((0.025, 12), (0.0025, 6), (0.00025, 2))),
     "one-cycle": _ONE_CYCLE,
     "digits-final": dataclasses.replace(
-        _ONE_CYCLE, steps=((0.05, 20),), batch_size=32, mirror=False, translation=1
+        _ONE_CYCLE, steps=((0.05, 20),), batch_size=32, translation=1
     ),
 }
 """``paper-final``: the paper's 300 epochs, meant for a GPU. ``short-final``: its steps in 20.
 ``one-cycle``: 15 epochs with one-cycle learning rates and weight decay. ``digits-final``: 20 such
-epochs for the embedded digits, which must not be mirrored."""
+epochs in small batches for the embedded digits."""

@@ -29,16 +29,16 @@ class Final:
     """What became of a final training.
 
     Attributes:
-        path: The network's files, without their suffix.
-        status: ``ok``, or ``diverged`` if the loss was not finite; then there are no files.
+        status: ``ok``; ``diverged`` if the loss was not finite, ``error``: then there are no files.
         losses: Mean training loss of each epoch.
         seconds: Of this process; what earlier ones trained is not in it.
+        message: What went wrong.
     """
 
-    path: Path
     status: str
     losses: tuple[float, ...]
     seconds: float
+    message: str = ""
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def train_final(
     """Trains one network, from its checkpoint if there is one, and writes its files.
 
     Each epoch's chance comes from a seed of its own, so that a training that was interrupted goes
-    on exactly as if it had not been.
+    on as if it had not been: exactly on the CPU, on a GPU but for what its kernels leave to chance.
 
     Args:
         architecture: The network.
@@ -114,7 +114,7 @@ def train_final(
         with one_thread():
             losses = training.run(on_epoch)
     status = "ok" if np.isfinite(losses).all() else "diverged"
-    return Final(path, status, losses, time.perf_counter() - started)
+    return Final(status, losses, time.perf_counter() - started)
 
 
 class _Training:
@@ -200,7 +200,8 @@ class _Training:
     def _save(self, network: nn.Module, optimizer: torch.optim.SGD, losses: list[float]) -> None:
         tensors = {_WEIGHTS + name: value for name, value in network.state_dict().items()}
         for name, parameter in network.named_parameters():
-            tensors[_MOMENTUM + name] = optimizer.state[parameter]["momentum_buffer"]
+            if "momentum_buffer" in optimizer.state[parameter]:  # not without momentum
+                tensors[_MOMENTUM + name] = optimizer.state[parameter]["momentum_buffer"]
         known = {"course": self.course, "losses": json.dumps(losses)}
         save_tensors(tensors, self._checkpoint, known)
 
@@ -226,8 +227,8 @@ class _Training:
     def _check(self, file: Path, course: str | None) -> None:
         if course != self.course:
             raise InvalidInput(
-                f"{file} is of another training (network, recipe, data or seed differ): name "
-                f"another folder, or remove it."
+                f"{file} is of another training (network, recipe, data or seed differ): choose "
+                f"another folder with --out, or remove it."
             )
 
     def _seeded(self, purpose: str) -> Any:

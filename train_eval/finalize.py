@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from gym_cnnarch import Architecture, InvalidInput
 from train_eval.datasets import ImageData, load_dataset
 from train_eval.final_training import Final, FinalTask
-from train_eval.trained import TrainedNetwork, export_onnx, load_network
+from train_eval.trained import TrainedNetwork, export_onnx, load_network, write_json
+from train_eval.workers import WorkerDied, WorkerHung
 
 FOLDER = "final"
 RESULTS = "results.json"
@@ -29,13 +30,13 @@ class Candidate:
     Attributes:
         name: Of its files: 01 for the best by validation accuracy, 02, ...
         architecture: The network.
-        validation_accuracy: In the search.
+        validation_accuracy: In the search; None if that was on other data.
         parameters: Trainable parameters.
     """
 
     name: str
     architecture: Architecture
-    validation_accuracy: float
+    validation_accuracy: float | None
     parameters: int
 
 
@@ -67,7 +68,15 @@ def train_all(
     while pending:
         done, pending = wait(pending, return_when=FIRST_COMPLETED)
         for future in done:
-            yield futures[future], future.result()
+            yield futures[future], _outcome(future)
+
+
+def _outcome(future: Future[Final]) -> Final:
+    """What became of a training; one that cannot be done does not end the others."""
+    try:
+        return future.result()
+    except (WorkerDied, WorkerHung, MemoryError, RuntimeError) as error:
+        return Final("error", (), 0.0, str(error).partition("\n")[0])
 
 
 def evaluate(
@@ -80,8 +89,8 @@ def evaluate(
     """Opens the test set: the error of each network, and of the first ones together.
 
     Args:
-        chosen: The networks, the best by validation accuracy first; those whose training diverged
-            have no files and are left out.
+        chosen: The networks, the best by validation accuracy first; those that could not be trained
+            to their end have no files and are left out.
         folder: Where their files are.
         test: The test images.
         ensemble: Number of networks whose probabilities are averaged.
@@ -109,7 +118,7 @@ def evaluate(
             }
         )
     if not rows:
-        raise InvalidInput("No network could be trained: all diverged; use a smaller rate.")
+        raise InvalidInput("No network could be trained to its end: see what is said above.")
     together = np.mean(probabilities[:ensemble], axis=0)
     return {
         "networks": rows,
@@ -139,19 +148,15 @@ def predict(
 
 def write_results(folder: Path, results: Mapping[str, Any], onnx: bool) -> None:
     """Writes the results, adds each network's scores to its card, and exports it."""
+    write_json(results, folder / RESULTS)
     for row in results["networks"]:
         card_file = folder / f"{row['name']}.json"
         card = json.loads(card_file.read_text())
-        card["scores"] = {
-            "validation_accuracy": row["validation_accuracy"],
-            "test_error": row["test_error"],
-        }
-        unfinished = card_file.with_suffix(".json.unfinished")
-        unfinished.write_text(json.dumps(card, indent=2) + "\n")
-        unfinished.replace(card_file)
-        if onnx:
-            export_onnx(load_network(card_file), folder / f"{row['name']}.onnx")
-    (folder / RESULTS).write_text(json.dumps(results, indent=2) + "\n")
+        scores = ("validation_accuracy", "test_error")
+        card["scores"] = {name: row[name] for name in scores if row[name] is not None}
+        write_json(card, card_file)
+    for row in results["networks"] if onnx else ():
+        export_onnx(load_network(folder / row["name"]), folder / f"{row['name']}.onnx")
 
 
 def read_results(run_dir: Path) -> dict[str, Any] | None:

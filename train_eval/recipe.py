@@ -4,7 +4,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from gym_cnnarch import InvalidInput
 
@@ -52,7 +52,7 @@ class Recipe:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if not _fits(value, field.type):
+            if not has_type(value, field.type):
                 raise InvalidInput(
                     f"The recipe's {field.name} must be {_names(field.type)}, but is {value!r}."
                 )
@@ -89,9 +89,10 @@ class Recipe:
         return dataclasses.replace(PRESETS[preset], **settings)
 
 
-def _fits(value: Any, types: Any) -> bool:
+def has_type(value: Any, types: Any) -> bool:
+    """Whether a setting is of its field's type; an integer will do for a float."""
     if isinstance(value, bool):
-        return types is bool
+        return types is bool or bool in get_args(types)
     return isinstance(value, types) or (isinstance(value, int) and isinstance(0.0, types))
 
 

@@ -36,7 +36,8 @@ _SECTIONS = (
         "What the agent learned",
         {
             "q_by_type": "Average Q-value of the visited choices by the depth of the layer, for "
-            "each type of layer (as figure A3).",
+            "each type of layer (as figure A3), of an agent that learned the recorded episodes in "
+            "their order.",
             "q_by_receptive_field": "The same for convolutions, for each receptive field (as "
             "figure A4).",
         },
@@ -189,20 +190,16 @@ def _kind(layer: Layer) -> str:
 
 def _cost(summary: dict[str, Any]) -> list[tuple[str, str]]:
     seconds, unique = summary["train_seconds"], summary["unique"]
+    imported = summary["settings"]["agent"]["name"] == IMPORTED
     rows = []
     if seconds:
-        rows.append(("training, all networks", duration(seconds)))
+        rows.append(("recorded seconds of training, all networks", duration(seconds)))
         rows.append(("networks per hour of training", f"{3600 * unique / seconds:,.1f}"))
-    workers = summary["made_with"].get("workers")
-    if workers is not None:
-        rows.append(("networks at a time", str(workers)))
-    if summary["wall_seconds"]:
-        rows.append(
-            ("from the beginning to the end, pauses included", duration(summary["wall_seconds"]))
-        )
-        if workers and seconds:
-            share = seconds / (workers * summary["wall_seconds"])
-            rows.append(("utilisation of the workers", f"{min(share, 1):.0%}"))
+    if not imported:
+        rows.append(("networks at a time", str(summary["made_with"].get("workers", 1))))
+    if summary["wall_seconds"] and not imported:
+        wall = duration(summary["wall_seconds"])
+        rows.append(("from the beginning to the end, pauses included", wall))
     rows += [(f"networks with status {s}", f"{n:,}") for s, n in summary["statuses"].items()]
     skipped = summary["settings"]["agent"].get("skipped", {})
     rows += [(f"rows left out: {reason}", f"{n:,}") for reason, n in skipped.items()]

@@ -72,7 +72,8 @@ class Search:
         settings: The run's settings.
         agent: A new agent.
         evaluate: Called with an architecture and the evaluation's seed, through the executor.
-        store: Keeps evaluations and episodes; an evaluation is there before the agent learns it.
+        store: Keeps evaluations and episodes; what was paid for is there before the agent learns
+            it.
         executor: Where evaluations run.
 
     Attributes:

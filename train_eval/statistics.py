@@ -6,6 +6,7 @@ Scores are (R, T): R runs on each of T tasks, lower is better. Intervals are per
 bootstrap that resamples runs within each task.
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -13,6 +14,9 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata, trim_mean
 
 Scores = NDArray[np.float64]
+
+FEW = 5
+"""Runs below which a bootstrap says too little: it is then as wide as can be."""
 
 RESAMPLES = 2000
 LEVEL = 0.95
@@ -49,7 +53,9 @@ def interval(
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> tuple[float, float]:
-    """The 95 % interval of a statistic of (B, R, T) scores."""
+    """The 95 % interval of a statistic of (B, R, T) scores; infinite for fewer than FEW runs."""
+    if len(scores) < FEW:
+        return -math.inf, math.inf
     values = statistic(resampled(scores, np.random.default_rng(seed), resamples))
     return _percentiles(values)
 
@@ -57,7 +63,12 @@ def interval(
 def improvement_interval(
     ours: Scores, theirs: Scores, seed: int = 0, resamples: int = RESAMPLES
 ) -> tuple[float, float]:
-    """The 95 % interval of the probability of improvement; both sides are resampled."""
+    """The 95 % interval of the probability of improvement; both sides are resampled.
+
+    All of [0, 1] for fewer than FEW runs.
+    """
+    if min(len(ours), len(theirs)) < FEW:
+        return 0.0, 1.0
     rng = np.random.default_rng(seed)
     pairs = zip(resampled(ours, rng, resamples), resampled(theirs, rng, resamples), strict=True)
     return _percentiles(np.array([probability_of_improvement(x, y) for x, y in pairs]))

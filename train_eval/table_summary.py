@@ -14,6 +14,8 @@ from gym_cnnarch.table import MISSING, Table
 def describe(table: Table, top: int = 10) -> list[str | Grid]:
     """Sizes, agreement of the seeds, accuracies, cost, and the best networks."""
     measured = table.status != MISSING
+    if not measured.any():
+        return [f"{table.space.count():,} networks, none of them trained yet"]
     lines: list[str | Grid] = [
         f"{table.space.count():,} networks x {len(table.seeds)} seeds, "
         f"{measured.sum():,} trainings done; seeds complete: "

@@ -103,9 +103,14 @@ def save_network(network: nn.Module, card: dict[str, Any], path: Path) -> None:
     save_tensors(network.state_dict(), weights)
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
     complete = {"format": FORMAT, **card, "weights_sha256": digest}
-    unfinished = path.with_suffix(".json.unfinished")
-    unfinished.write_text(json.dumps(complete, indent=2) + "\n")
-    unfinished.replace(path.with_suffix(".json"))
+    write_json(complete, path.with_suffix(".json"))
+
+
+def write_json(content: Any, path: Path) -> None:
+    """Writes beside the file and renames."""
+    unfinished = path.with_name(f"{path.name}.unfinished")
+    unfinished.write_text(json.dumps(content, indent=2) + "\n")
+    unfinished.replace(path)
 
 
 def save_tensors(
@@ -157,6 +162,19 @@ def load_network(path: str | Path) -> TrainedNetwork:
     return TrainedNetwork(network, card).eval()
 
 
+def check_onnx() -> None:
+    """Checks that the packages for ONNX are there.
+
+    Raises:
+        InvalidInput: If one is missing.
+    """
+    try:
+        import onnx  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise InvalidInput(f"ONNX needs {error.name}: pip install 'gym-cnnarch[onnx]'.") from error
+
+
 def export_onnx(trained: TrainedNetwork, path: Path) -> None:
     """Writes a network with its preprocessing: ``images`` (N, channels, n, n) float pixel values
     from 0 to 255 to ``probabilities`` (N, K).
@@ -164,11 +182,7 @@ def export_onnx(trained: TrainedNetwork, path: Path) -> None:
     Raises:
         InvalidInput: If onnx or onnxscript is missing.
     """
-    try:
-        import onnx  # noqa: F401
-        import onnxscript  # noqa: F401
-    except ImportError as error:
-        raise InvalidInput(f"ONNX needs {error.name}: pip install 'gym-cnnarch[onnx]'.") from error
+    check_onnx()
     images = torch.zeros(2, *trained.card["input_shape"])
     batch = torch.export.Dim("batch", min=1)
     program = torch.onnx.export(

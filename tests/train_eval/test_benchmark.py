@@ -15,6 +15,7 @@ from train_eval.benchmark import Benchmark, Pair, result_file
 from train_eval.benchmark_figures import illegal_over_time
 from train_eval.benchmark_results import collect
 from train_eval.benchmark_run import Run, read
+from train_eval.store import Store
 
 TABLE_ENV = "CNNArch-CIFAR10Table-v0"
 
@@ -82,7 +83,7 @@ def test_the_same_twice_gives_the_same_files(capsys, tmp_path, table):
 
 
 def test_interrupted_and_continued_gives_the_same_files(capsys, tmp_path, table):
-    arguments = ("--agents", "random_walk,metaqnn", "--seeds", 30, "--budget", 15)
+    arguments = ("--agents", "random_walk,metaqnn", "--seeds", 100, "--budget", 15)
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     assert cnnarch(capsys, *benchmark(table, whole, *arguments))[0] == 0
     process = start(*benchmark(table, parts, *arguments, "--workers", 1))
@@ -92,8 +93,8 @@ def test_interrupted_and_continued_gives_the_same_files(capsys, tmp_path, table)
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate()
-    if process.returncode == 130:  # else it was too fast
-        assert "To continue, run the same command again:\n  cnnarch benchmark" in err
+    assert process.returncode == 130, err
+    assert "To continue, run the same command again:\n  cnnarch benchmark" in err
     assert cnnarch(capsys, *benchmark(table, parts, *arguments))[0] == 0
     assert files(whole) == files(parts)
 
@@ -141,7 +142,7 @@ def test_failures_are_named_and_the_others_go_on(capsys, tmp_path, table):
         )
     )
     own = f"{module}:Breaks,{module}:Illegal"
-    agents = f"random_walk,mine,odd,typo,badly set,nobody,sb3:SAC,sb3:None,{own},missing:Agent"
+    agents = f"random_walk,mine,odd,typo,badly set,nobody,sb3:SAC,sb3:None,{own},metaqnn_x:Agent"
     arguments = ("--agents", agents, "--settings", settings, "--seeds", 1, "--budget", 5)
     status, _, err = cnnarch(capsys, *benchmark(table, tmp_path / "out", *arguments))
     assert status == 1
@@ -155,7 +156,7 @@ def test_failures_are_named_and_the_others_go_on(capsys, tmp_path, table):
         "sb3:SAC, seed 0: SAC cannot be used here: The algorithm only supports",
         "sb3:None, seed 0: Stable-Baselines3 has no algorithm 'None'",
         ":Breaks, seed 0: RuntimeError: out of ideas",
-        "missing:Agent, seed 0: Cannot load 'missing:Agent'",
+        "metaqnn_x:Agent, seed 0: Cannot load 'metaqnn_x:Agent'",
     ):
         assert text in err, err
     page = (tmp_path / "out" / "benchmark.md").read_text()
@@ -207,7 +208,11 @@ def test_real_training_shares_one_store(capsys, tmp_path):
     status, out, err = cnnarch(capsys, *arguments)
     assert status == 0, err
     assert "validation error" in out
-    assert (tmp_path / "out" / "store.sqlite").is_file()
+    store = Store(tmp_path / "out" / "store.sqlite")
+    stored = {row[0] for row in store._read("SELECT architecture FROM evaluations", ())}
+    runs = [read(path).found for path in (tmp_path / "out").glob("runs/*/*.csv.gz")]
+    assert len(runs) == 4
+    assert stored == {row.architecture for found in runs for row in found}
 
 
 def test_folders_of_something_else_are_refused(capsys, tmp_path, table):
@@ -216,6 +221,19 @@ def test_folders_of_something_else_are_refused(capsys, tmp_path, table):
     status, _, err = cnnarch(capsys, *benchmark(table, tmp_path / "out", *arguments, 6))
     assert status == 2
     assert "another benchmark (budget, max_episodes differ)" in err
+    settings = tmp_path / "agents.json"
+    for alpha, expected in ((0.1, 0), (0.2, 2)):
+        settings.write_text(json.dumps({"bold": {"name": "metaqnn", "alpha": alpha}}))
+        bold = ("--settings", settings, "--agents", "bold", "--seeds", 1, "--budget", 5)
+        status, _, err = cnnarch(capsys, *benchmark(table, tmp_path / "out", *bold))
+        assert status == expected
+        cnnarch(capsys, *benchmark(table, tmp_path / "out", *arguments, 5))
+    assert "another benchmark (bold differ)" in err
+    other = tmp_path / "other.npz"
+    make_table(seeds=2).save(other)
+    status, _, err = cnnarch(capsys, *benchmark(other, tmp_path / "out", *arguments, 5))
+    assert status == 2
+    assert "another benchmark (kwargs, task differ)" in err
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.tex").write_text("")
     status, _, err = cnnarch(capsys, *benchmark(table, tmp_path / "full", *arguments, 5))
@@ -229,6 +247,7 @@ def test_folders_of_something_else_are_refused(capsys, tmp_path, table):
         (("--seeds", 0), "--seeds must be at least 1"),
         (("--agents", ","), "names nobody"),
         (("--settings", "missing.json"), "Cannot read the agents' settings"),
+        (("--settings", Path(__file__).parents[2] / "pyproject.toml"), "Cannot read the agents'"),
     ],
 )
 def test_bad_input_is_one_sentence(capsys, tmp_path, table, arguments, message):

@@ -4,6 +4,7 @@ import json
 import re
 import signal
 import time
+from concurrent.futures import Executor, Future
 
 import numpy as np
 import pytest
@@ -13,12 +14,14 @@ from safetensors.torch import load_file
 
 from gym_cnnarch import Architecture, InvalidInput
 from tests.train_eval.test_cli import cnnarch, start
+from train_eval import load_network
 from train_eval.datasets import load_dataset
-from train_eval.final_recipe import PRESETS, FinalRecipe
-from train_eval.final_training import FinalTask, augment, train_final
-from train_eval.finalize import predict
+from train_eval.final_recipe import PRESETS, FinalRecipe, mirrors
+from train_eval.final_training import Final, FinalTask, augment, train_final
+from train_eval.finalize import Candidate, predict, train_all
 from train_eval.image_folder import from_array
-from train_eval.trained import ContrastNormalisation, load_network
+from train_eval.trained import ContrastNormalisation
+from train_eval.workers import WorkerDied
 
 RECIPE = ("digits-final", "steps=[[0.05,3]]")
 
@@ -185,8 +188,40 @@ def test_a_divergent_training_leaves_no_network(tmp_path):
     assert not (tmp_path / "x.json").exists()
 
 
+def test_digits_are_not_mirrored_unless_asked(tmp_path):
+    assert task(tmp_path).prepare().recipe.mirror is False
+    assert task(tmp_path, mirror=True).prepare().recipe.mirror is True
+    assert mirrors(FinalRecipe(), "cifar10")
+
+
+def test_momentum_may_be_zero(tmp_path):
+    data = task(tmp_path, momentum=0.0).prepare()
+    final = train_final(Architecture.parse("[SM(10)]"), data, tmp_path / "x")
+    assert final.status == "ok"
+
+
+def test_a_training_that_cannot_be_done_does_not_end_the_others():
+    class Breaks(Executor):
+        def submit(self, task, architecture, seed):
+            future = Future()
+            if str(architecture) == "[SM(10)]":
+                future.set_exception(WorkerDied("killed"))
+            else:
+                future.set_result(Final("ok", (0.5,), 1.0))
+            return future
+
+    chosen = [
+        Candidate(name, Architecture.parse(text), 0.5, 1)
+        for name, text in (("01", "[SM(10)]"), ("02", "[GAP(10)]"))
+    ]
+    found = {c.name: final for c, final in train_all(chosen, None, Breaks(), 0)}
+    assert found["01"].status == "error"
+    assert found["01"].message == "killed"
+    assert found["02"].status == "ok"
+
+
 def test_images_are_mirrored_and_moved():
-    recipe = FinalRecipe(translation=2)
+    recipe = FinalRecipe(mirror=True, translation=2)
     images = torch.zeros(400, 1, 9, 9)
     images[:, 0, 4, 4], images[:, 0, 4, 5] = 1.0, 2.0
     found = augment(images, recipe)
@@ -226,7 +261,8 @@ def test_schedules():
     [
         {"steps": []}, {"steps": [[0.1, 0]]}, {"steps": "fast"}, {"momentum": 1},
         {"normalisation": "none"}, {"batch_size": 0}, {"translation": -1}, {"epochs": 5},
-        {"preset": "best"}, {"one_cycle": True},
+        {"preset": "best"}, {"one_cycle": True, "steps": [[0.1, 1], [0.01, 1]]},
+        {"mirror": "no"}, {"dropout": 1}, {"momentum": "high"}, {"steps": [[0.1, 2.7]]},
     ],
 )  # fmt: skip
 def test_recipes_out_of_range_are_refused(wrong):

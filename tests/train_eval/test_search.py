@@ -1,6 +1,8 @@
 """The search loop's laws, with an evaluator that answers at once."""
 
+import contextlib
 import importlib.metadata
+import itertools
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,8 +11,9 @@ import pytest
 
 from agents import PAPER_SCHEDULE, MetaQNN, RandomWalk
 from gym_cnnarch import InvalidInput
+from tests.gym_cnnarch.made_up_tables import make_table
 from train_eval import search as search_module
-from train_eval.agent_settings import metaqnn_settings
+from train_eval.agent_settings import make_agent, metaqnn_settings
 from train_eval.executors import InlineExecutor
 from train_eval.runs import open_run
 from train_eval.search import Search
@@ -255,3 +258,29 @@ def test_metaqnn_settings_follow_the_budget():
     assert short["alpha"] == pytest.approx(0.09)
     assert metaqnn_settings(30)[0]["alpha"] == 0.1
     assert metaqnn_settings(27_000)[0]["alpha"] == 0.01
+
+
+def test_what_is_looked_up_is_written_in_batches_and_retraced(tmp_path):
+    """Nothing was paid for a table's results: they may wait, but none is lost at an end."""
+    make_table().save(tmp_path / "table.npz")
+    env = make_env("CNNArch-CIFAR10Table-v0", table=str(tmp_path / "table.npz"))
+    settings = describe(env, {"name": "random_walk"}, seed=0, budget=1000)
+
+    def run(folder, episodes):
+        """Runs the search until it ends or has learned from some episodes; all that is stored."""
+        agent = make_agent(settings.agent, env.search_space, 0)
+        store = open_run(tmp_path / folder, settings)
+        search = Search(env, settings, agent, env.evaluator.evaluate, store, InlineExecutor())
+        with contextlib.closing(iter(search)) as learning:
+            learned = [each.record for each in itertools.islice(learning, episodes)]
+        assert store.episodes(settings.run)[: len(learned)] == learned
+        evaluations = list(store.evaluations(settings.task))
+        store.close()
+        return learned, evaluations
+
+    stopped, _ = run("stopped", 250)
+    whole, evaluations = run("whole", None)
+    assert len(whole) > 400  # more than one batch
+    assert len(evaluations) == env.search_space.count()
+    assert stopped == whole[:250]
+    assert run("stopped", None) == (whole, evaluations)

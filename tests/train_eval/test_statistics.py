@@ -49,6 +49,13 @@ def test_intervals_repeat_and_contain_the_estimate():
     assert first[0] < statistics.probability_of_improvement(OURS, THEIRS) < first[1]
 
 
+def test_few_runs_have_no_interval():
+    few = OURS[: statistics.FEW - 1]
+    assert statistics.interval(few, statistics.interquartile_mean) == (-np.inf, np.inf)
+    assert statistics.improvement_interval(few, THEIRS) == (0, 1)
+    assert statistics.improvement_interval(OURS, few) == (0, 1)
+
+
 def test_overlapping_intervals_share_ranks():
     assert statistics.ranks([(0, 1), (2, 3), (2.5, 4), (5, 6)]) == [(1, 1), (2, 3), (2, 3), (4, 4)]
     assert statistics.ranks([(0, 9)]) == [(1, 1)]

@@ -29,6 +29,7 @@ ENVIRONMENTS: dict[str, dict[str, Any]] = {
     },
     "CNNArch-Digits-v0": {"dataset": "digits", "search_space": "digits", "recipe": "digits"},
     "CNNArch-v0": {"dataset": None, "search_space": "metaqnn", "recipe": "quick"},
+    "CNNArch-CIFAR10Table-v0": {"evaluator": TABLE, "table": "cifar10-16x16"},
 }
 
 

@@ -16,11 +16,14 @@ def test_the_python_examples_run_one_after_another(tmp_path, monkeypatch, capsys
     examples = [text.replace('"CNNArch-Digits-v0", render', f"{cheap}, render") for text in PYTHON]
     names: dict[str, object] = {}
     for text in examples:
-        if "stable_baselines3" in text:
-            continue  # trained in tests/gym_cnnarch/test_stable_baselines3.py
+        if "stable_baselines3" in text or "load_network" in text:
+            continue  # tests of their own: test_stable_baselines3.py, test_finalize.py
         exec(text, names)
-    assert "total" in capsys.readouterr().out  # the table that the first example prints
+    out = capsys.readouterr().out
+    assert "total" in out  # the table that the first example prints
     assert names["agent"].epsilon == 1.0
+    assert "Optimum(architecture=" in out
+    assert names["many"].num_envs == 1024
     assert (tmp_path / "results.sqlite").is_file()
 
 

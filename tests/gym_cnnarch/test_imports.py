@@ -32,8 +32,13 @@ def loaded_after(code: str) -> set[str]:
         "env = gymnasium.make('CNNArch-CIFAR10-v0', evaluator=None)\n"
         "env.reset(); env.step(env.action_space.n - 1)",
         "import gymnasium\ngymnasium.make('gym_cnnarch:CNNArch-CIFAR10-v0', evaluator=None)",
+        "import gym_cnnarch, gymnasium\n"
+        "env = gymnasium.make('CNNArch-CIFAR10Table-v0')\n"
+        "env.reset(); env.step(env.action_space.n - 1)\n"
+        "many = gymnasium.make_vec('CNNArch-CIFAR10Table-v0', 2)\n"
+        "many.reset(); many.step(many.action_space.nvec - 1)",
     ],
-    ids=["import", "construction", "module prefix"],
+    ids=["import", "construction", "module prefix", "table"],
 )
 def test_construction_loads_no_torch_and_no_higher_package(code):
     loaded = loaded_after(code)

@@ -14,10 +14,12 @@ from train_eval.settings import make_env
 
 
 def sample_architectures(env_id, number):
-    options = {"search_space": {"input_shape": [3, 48, 48], "num_classes": 7}}
-    space = make_env(
-        env_id, evaluator=None, **(options if env_id == "CNNArch-v0" else {})
-    ).search_space
+    kwargs = {"evaluator": None}
+    if env_id == "CNNArch-v0":
+        kwargs["search_space"] = {"input_shape": [3, 48, 48], "num_classes": 7}
+    if env_id == "CNNArch-CIFAR10Table-v0":
+        kwargs = {}  # costs nothing as it is
+    space = make_env(env_id, **kwargs).search_space
     rng = np.random.default_rng(0)
     return space, [space.sample(rng) for _ in range(number)]
 

@@ -71,16 +71,13 @@ def make_model(name: str, env: gym.Env[Any, Any], seed: int, settings: Mapping[s
         raise ValueError(f"{name} cannot be used here: {reason}") from error
 
 
-def train(
-    name: str, env: gym.Env[Any, Any], seed: int, settings: Mapping[str, Any], steps: int
-) -> None:
+def train(model: Any, steps: int) -> None:
     """Trains until the environment raises, which is how its budget ends the training.
 
     Args:
-        name, env, seed, settings: See ``make_model``.
+        model: Of ``make_model``.
         steps: About how many steps that takes, which is the horizon of schedules.
     """
-    model = make_model(name, env, seed, settings)
     model.learn(steps)
     while True:
         model.learn(steps, reset_num_timesteps=False)

@@ -1,6 +1,5 @@
 """The Gymnasium environment: a thin shell around the compiled MDP and an evaluator."""
 
-import inspect
 from typing import Any, Literal, get_args
 
 import gymnasium as gym
@@ -10,13 +9,12 @@ from numpy.typing import NDArray
 
 from gym_cnnarch import rendering
 from gym_cnnarch.architecture import Architecture
+from gym_cnnarch.arguments import check_choice, make_evaluator, make_search_space
 from gym_cnnarch.errors import InvalidInput
-from gym_cnnarch.evaluation import Evaluation, Evaluator, load
+from gym_cnnarch.evaluation import Evaluation, Evaluator
 from gym_cnnarch.layers import Layer
 from gym_cnnarch.mdp import START, ObserveSize, compile_mdp
-from gym_cnnarch.registration import DATASET_INPUTS
 from gym_cnnarch.reward import make_reward
-from gym_cnnarch.search_space import SearchSpace
 from gym_cnnarch.shapes import count_macs, count_parameters
 
 Observation = NDArray[np.int64]
@@ -126,16 +124,16 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
             render_mode=render_mode,
             **evaluator_settings,
         )
-        _check_choice("invalid_action", invalid_action, get_args(InvalidAction))
-        _check_choice("observe_size", observe_size, get_args(ObserveSize))
-        _check_choice("render_mode", render_mode, (None, *self.metadata["render_modes"]))
+        check_choice("invalid_action", invalid_action, get_args(InvalidAction))
+        check_choice("observe_size", observe_size, get_args(ObserveSize))
+        check_choice("render_mode", render_mode, (None, *self.metadata["render_modes"]))
         if not isinstance(seed, int):
             raise InvalidInput(f"The seed of the evaluation must be an integer, not {seed!r}.")
         self.render_mode = render_mode
         self.evaluator_name = evaluator if isinstance(evaluator, str) else None
         self.evaluator_settings = {"dataset": dataset, **evaluator_settings}
-        self.evaluator = _make_evaluator(evaluator, self.evaluator_settings)
-        self.search_space = _make_search_space(search_space, self.evaluator, dataset)
+        self.evaluator = make_evaluator(evaluator, self.evaluator_settings)
+        self.search_space = make_search_space(search_space, self.evaluator, dataset)
         self.reward_function = make_reward(reward, failure_reward)
         self.evaluation_seed = seed
         self.observe_size: ObserveSize = observe_size
@@ -269,48 +267,3 @@ def evaluation_info(architecture: Architecture, evaluation: Evaluation) -> dict[
     if evaluation.train_seconds is not None:
         info["train_seconds"] = evaluation.train_seconds
     return info
-
-
-def _make_evaluator(
-    evaluator: str | Evaluator | None, settings: dict[str, Any]
-) -> Evaluator | None:
-    if not isinstance(evaluator, str):
-        if evaluator is None or hasattr(evaluator, "evaluate"):
-            return evaluator
-        raise InvalidInput(
-            f"The evaluator must be 'module:attribute', an Evaluator or None, not {evaluator!r}."
-        )
-    make = load(evaluator)
-    try:
-        inspect.signature(make).bind(**settings)
-    except TypeError as error:
-        raise InvalidInput(f"{evaluator} cannot take these arguments: {error}.") from error
-    made: Evaluator = make(**settings)
-    return made
-
-
-def _make_search_space(spec: Any, evaluator: Evaluator | None, dataset: str | None) -> SearchSpace:
-    """The space for the evaluator's data, or for a data set whose images are known without it.
-
-    Raises:
-        InvalidInput: If the evaluator knows the networks of another space only.
-    """
-    own: SearchSpace | None = getattr(evaluator, "search_space", None)
-    if spec is None:
-        spec = "metaqnn" if own is None else own
-    input_shape, num_classes = DATASET_INPUTS.get(str(dataset), (None, None))
-    space = SearchSpace.from_spec(
-        spec,
-        input_shape=getattr(evaluator, "input_shape", input_shape),
-        num_classes=getattr(evaluator, "num_classes", num_classes),
-    )
-    if own not in (None, space):
-        raise InvalidInput(
-            "The evaluator knows the networks of another search space: leave search_space out."
-        )
-    return space
-
-
-def _check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:
-    if value not in choices:
-        raise InvalidInput(f"{name} must be one of {', '.join(map(repr, choices))}, not {value!r}.")

@@ -19,27 +19,8 @@ from gym_cnnarch.layers import (
     Softmax,
     Terminator,
 )
+from gym_cnnarch.limits import PRESETS, as_tuple, is_limit
 from gym_cnnarch.shapes import pooled_size
-
-PRESETS: dict[str, dict[str, Any]] = {
-    "metaqnn": {},
-    "metaqnn-18": {"max_layers": 18},
-    "digits": {
-        "max_layers": 4,
-        "conv_filters": (8, 16, 32),
-        "conv_receptive_fields": (1, 3),
-        "pools": ((2, 2),),
-        "fc_neurons": (64, 32),
-    },
-    "small": {
-        "max_layers": 4,
-        "conv_filters": (8, 16),
-        "pools": ((3, 2), (2, 2)),
-        "fc_neurons": (64,),
-    },
-}
-"""Named limits: the paper's, the paper's for CIFAR-10 (at most 18 layers), and two small spaces,
-for the digits and of the networks in the shipped table (6,386 for 16x16 images)."""
 
 
 @dataclass(frozen=True)
@@ -91,9 +72,9 @@ class SearchSpace:
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            value = _as_tuple(getattr(self, field.name))
+            value = as_tuple(getattr(self, field.name))
             object.__setattr__(self, field.name, value)
-            if not _is_limit(field.name, value):
+            if not is_limit(field.name, value):
                 raise InvalidInput(
                     f"{field.name} must be made of positive integers, no choice twice, like the "
                     f"default {field.default}, but came as {value!r}."
@@ -143,7 +124,7 @@ class SearchSpace:
                     f"A search space has no limit {name!r}: it has {', '.join(fields)}."
                 )
         for name, value in known.items():
-            if value is not None and _as_tuple(limits.setdefault(name, value)) != _as_tuple(value):
+            if value is not None and as_tuple(limits.setdefault(name, value)) != as_tuple(value):
                 raise InvalidInput(
                     f"The search space says {name} = {limits[name]}, but the data's is {value}: "
                     f"leave {name} out of the search space."
@@ -328,26 +309,3 @@ def _random_below(rng: np.random.Generator, bound: int) -> int:
         number = int.from_bytes(rng.bytes((bits + 7) // 8), "little") & ((1 << bits) - 1)
         if number < bound:
             return number
-
-
-def _as_tuple(value: Any) -> Any:
-    """JSON's lists as tuples."""
-    return tuple(map(_as_tuple, value)) if isinstance(value, list | tuple) else value
-
-
-def _is_limit(name: str, value: Any) -> bool:
-    match name:
-        case "input_shape":
-            return _are_sizes(value) and len(value) == 3
-        case "conv_filters" | "conv_receptive_fields" | "fc_neurons":
-            return _are_sizes(value) and len(set(value)) == len(value)
-        case "pools":
-            pairs = isinstance(value, tuple) and all(_are_sizes(p) and len(p) == 2 for p in value)
-            return pairs and len(set(value)) == len(value)
-    return _are_sizes((value,))
-
-
-def _are_sizes(value: Any) -> bool:
-    return isinstance(value, tuple) and all(
-        isinstance(size, int) and not isinstance(size, bool) and size > 0 for size in value
-    )

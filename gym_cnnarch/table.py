@@ -1,8 +1,8 @@
 """Rewards without training: every network of a space, really trained before, looked up."""
 
 import hashlib
+import io
 import json
-import os
 import zipfile
 import zlib
 from dataclasses import dataclass, fields
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from gym_cnnarch.errors import InvalidInput
 from gym_cnnarch.evaluation import STATUSES, Evaluation
+from gym_cnnarch.files import replace_file
 from gym_cnnarch.search_space import SearchSpace
 
 # What NumPy and the zip file's reader say of files that are none, or damaged.
@@ -129,17 +130,13 @@ class Table:
 
     def save(self, path: Path) -> None:
         """Writes an npz file of plain arrays, beside the file and then in its place."""
-        path.parent.mkdir(parents=True, exist_ok=True)
         header = {"format": FORMAT, "checksum": self.checksum(), "metadata": self.metadata}
-        unfinished = path.with_name(f"{path.name}.unfinished")
-        with unfinished.open("wb") as file:
-            np.savez_compressed(
-                file, header=np.array(json.dumps(header)),
-                **{name: getattr(self, name) for name in _ARRAYS},
-            )  # fmt: skip
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
+        content = io.BytesIO()
+        np.savez_compressed(
+            content, header=np.array(json.dumps(header)),
+            **{name: getattr(self, name) for name in _ARRAYS},
+        )  # fmt: skip
+        replace_file(path, content.getvalue())
 
     @classmethod
     def load(cls, path: Path) -> "Table":
@@ -159,7 +156,10 @@ class Table:
                 )
             table = cls(header["metadata"], **arrays)
         except FileNotFoundError as error:
-            raise InvalidInput(f"There is no table {path}.") from error
+            raise InvalidInput(
+                f"There is no table {path}: name a file that cnnarch table build wrote, or a "
+                f"shipped table such as cifar10-16x16."
+            ) from error
         except _UNREADABLE as error:
             if isinstance(error, InvalidInput):
                 raise

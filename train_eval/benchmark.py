@@ -11,6 +11,7 @@ from typing import Any
 from loky import ProcessPoolExecutor
 
 from gym_cnnarch import InvalidInput
+from gym_cnnarch.files import replace_json
 from train_eval.benchmark_run import Run, write
 from train_eval.runs import versions
 from train_eval.workers import WorkersUnavailable, begin_worker
@@ -124,10 +125,7 @@ class Benchmark:
             ours |= {"agents": agents, "seeds": most}
         elif folder.exists() and any(folder.iterdir()):
             raise InvalidInput(f"{folder} holds something else: name a new or an empty folder.")
-        folder.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f"{path.name}.unfinished")
-        unfinished.write_text(json.dumps(ours, indent=2) + "\n")
-        unfinished.replace(path)
+        replace_json(path, ours)
 
 
 _SHARED = ("env", "kwargs", "task", "budget", "max_episodes", "made_with")

@@ -1,5 +1,6 @@
 """The figures of a benchmark: told apart by dashes and markers as well as by colour."""
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,14 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gym_cnnarch import InvalidInput
 from train_eval import statistics
 from train_eval.benchmark_results import BASELINE, NOTHING, AgentResult, Results
+from train_eval.plotting import COLOURS, MARKERS, draw_figures
 
-# Okabe and Ito's palette, which the colour-blind can tell apart.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C7A00")
 _DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)), (0, (3, 1, 1, 1, 1, 1)))
-_MARKERS = "os^vDPX*<>"
 _RESAMPLES = 500  # for each point of a curve
 
 
@@ -24,31 +22,8 @@ def draw(results: Results, folder: Path) -> list[str]:
     Raises:
         InvalidInput: If matplotlib is missing.
     """
-    try:
-        import matplotlib
-
-        matplotlib.use("Agg")
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise InvalidInput(
-            "The figures need matplotlib: pip install 'gym-cnnarch[plots]'."
-        ) from error
-    settings: Any = {
-        "svg.hashsalt": "gym-cnnarch",
-        "font.size": 9,
-        "axes.grid": True,
-        "grid.alpha": 0.3,
-    }
-    drawn = []
-    with plt.rc_context(settings):
-        for name, draw_one in _FIGURES.items():
-            figure, axes = plt.subplots(figsize=(6.4, 4.0), layout="constrained")
-            if draw_one(axes, results):
-                figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
-                figure.savefig(folder / f"{name}.png", dpi=150, metadata={"Software": None})
-                drawn.append(name)
-            plt.close(figure)
-    return drawn
+    figures = {name: functools.partial(draw_one, results) for name, draw_one in _FIGURES.items()}
+    return draw_figures(figures, folder, height=4.0)
 
 
 def curve(losses: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -61,13 +36,13 @@ def curve(losses: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.array(points).T
 
 
-def _networks(axes: Any, results: Results) -> bool:
+def _networks(results: Results, axes: Any) -> bool:
     _curves(axes, results, results.networks, lambda agent: agent.losses)
     axes.set_xlabel("unique networks")
     return True
 
 
-def _seconds(axes: Any, results: Results) -> bool:
+def _seconds(results: Results, axes: Any) -> bool:
     _curves(axes, results, results.seconds, lambda agent: agent.by_seconds)
     axes.set_xlabel("seconds of training, of all networks so far")
     return True
@@ -98,7 +73,7 @@ def _curves(
     axes.legend(ncols=2)
 
 
-def _profile(axes: Any, results: Results) -> bool:
+def _profile(results: Results, axes: Any) -> bool:
     finals = np.concatenate([agent.final for agent in results.agents.values()])
     thresholds = np.linspace(finals.min(), np.quantile(finals, 0.99), 200)
     for number, agent in enumerate(results.agents.values()):
@@ -111,7 +86,7 @@ def _profile(axes: Any, results: Results) -> bool:
     return True
 
 
-def _improvement(axes: Any, results: Results) -> bool:
+def _improvement(results: Results, axes: Any) -> bool:
     rows = [(label, results.improvement(label)) for label in results.agents]
     shown = [(label, row) for label, row in rows if row is not None]
     for height, (label, (probability, low, high)) in enumerate(reversed(shown)):
@@ -126,7 +101,7 @@ def _improvement(axes: Any, results: Results) -> bool:
     return bool(shown)
 
 
-def _illegal(axes: Any, results: Results) -> bool:
+def _illegal(results: Results, axes: Any) -> bool:
     """The share of illegal steps between one tenth of an agent's networks and the next."""
     any_illegal = False
     for number, agent in enumerate(results.agents.values()):
@@ -159,15 +134,15 @@ def illegal_over_time(agent: AgentResult) -> NDArray[np.float64]:
 
 def _style(number: int) -> dict[str, Any]:
     return {
-        "color": _COLOURS[number % len(_COLOURS)],
+        "color": COLOURS[number % len(COLOURS)],
         "linestyle": _DASHES[number % len(_DASHES)],
-        "marker": _MARKERS[number % len(_MARKERS)],
+        "marker": MARKERS[number % len(MARKERS)],
         "markersize": 4,
         "linewidth": 1.3,
     }
 
 
-_FIGURES: dict[str, Callable[[Any, Results], bool]] = {
+_FIGURES: dict[str, Callable[[Results, Any], bool]] = {
     "networks": _networks,
     "seconds": _seconds,
     "profile": _profile,

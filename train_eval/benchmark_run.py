@@ -10,11 +10,11 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from numpy.typing import NDArray
 
 from agents import Episode, sb3
 from gym_cnnarch import InvalidInput
 from gym_cnnarch.env import CNNArchEnv
+from gym_cnnarch.files import replace_file
 from train_eval.agent_settings import SB3_PREFIX, make_agent
 from train_eval.settings import make_env
 
@@ -75,10 +75,13 @@ class Recorder(gym.Wrapper[Any, Any, Any, Any]):
 
     Attributes:
         found: The networks in the order in which they were met.
+        episodes, steps, illegal: Number of episodes, steps and illegal actions so far.
     """
 
     def __init__(self, env: CNNArchEnv, seed: int, budget: int, max_episodes: int) -> None:
         super().__init__(env)
+        self.search_space = env.search_space
+        self.action_masks = env.action_masks  # for MaskablePPO
         self.found: list[Found] = []
         self._first_seed: int | None = seed
         self._budget = budget
@@ -105,10 +108,6 @@ class Recorder(gym.Wrapper[Any, Any, Any, Any]):
             else:
                 self.illegal += 1
         return observation, float(reward), terminated, truncated, info
-
-    def action_masks(self) -> NDArray[np.bool_]:
-        """(A,) bool, for MaskablePPO."""
-        return self.env.unwrapped.action_masks()  # type: ignore[attr-defined, no-any-return]
 
     def _reward(self, info: dict[str, Any], reward: float) -> float:
         text = info["architecture"]
@@ -158,9 +157,10 @@ class Run:
             if settings["name"].startswith(SB3_PREFIX):
                 name = settings.pop("name").removeprefix(SB3_PREFIX)
                 try:
-                    sb3.train(name, recorder, self.seed, settings, self._usual_steps(recorder))
+                    model = sb3.make_model(name, recorder, self.seed, settings)
                 except ValueError as error:
                     raise InvalidInput(str(error)) from error
+                sb3.train(model, self._usual_steps(recorder))
             else:
                 _act_and_learn(recorder, settings, self.seed)
         except BudgetSpent:
@@ -169,13 +169,11 @@ class Run:
 
     def _usual_steps(self, recorder: Recorder) -> int:
         """For the horizon of schedules: half of the episodes new, of the greatest length."""
-        space = recorder.env.unwrapped.search_space  # type: ignore[attr-defined]
-        return int(2 * self.budget * (space.max_layers + 1))
+        return 2 * self.budget * (recorder.search_space.max_layers + 1)
 
 
 def _act_and_learn(recorder: Recorder, settings: dict[str, Any], seed: int) -> None:
-    space = recorder.env.unwrapped.search_space  # type: ignore[attr-defined]
-    agent = make_agent(settings, space, seed)
+    agent = make_agent(settings, recorder.search_space, seed)
     while True:
         observation, info = recorder.reset()
         observations, actions, masks = [observation], [], []
@@ -187,7 +185,7 @@ def _act_and_learn(recorder: Recorder, settings: dict[str, Any], seed: int) -> N
             observations.append(observation)
             actions.append(action)
             masks.append(mask)
-        agent.learn(Episode(observations, actions, masks, reward))  # type: ignore[arg-type]
+        agent.learn(Episode(np.array(observations), np.array(actions), np.array(masks), reward))
 
 
 def write(path: Path, outcome: Outcome) -> None:
@@ -201,10 +199,7 @@ def write(path: Path, outcome: Outcome) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(field.name for field in fields(Found))
     writer.writerows(astuple(row) for row in (*outcome.found, end))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.unfinished")
-    unfinished.write_bytes(gzip.compress(text.getvalue().encode(), mtime=0))
-    unfinished.replace(path)
+    replace_file(path, gzip.compress(text.getvalue().encode(), mtime=0))
 
 
 def read(path: Path) -> Outcome:

@@ -1,8 +1,6 @@
 """The command ``cnnarch benchmark``."""
 
 import json
-import shlex
-import signal
 import sys
 import time
 from dataclasses import dataclass
@@ -19,7 +17,7 @@ from train_eval.agent_settings import LABELS, SB3_PREFIX, benchmark_settings
 from train_eval.benchmark import REPEATS, Benchmark, Pair
 from train_eval.benchmark_page import HEADINGS, PAGE_FILE, rows, verdict, write_results
 from train_eval.benchmark_results import collect
-from train_eval.cli_options import TrainingOptions
+from train_eval.cli_options import TrainingOptions, leave, this_command
 from train_eval.evaluator import TrainingEvaluator
 from train_eval.progress import duration
 from train_eval.settings import make_env
@@ -68,7 +66,7 @@ class BenchmarkCommand(TrainingOptions):
         benchmark = self._benchmark()
         failures = self._execute(benchmark)
         results = collect(benchmark, self.out)
-        write_results(results, self.out, _command())
+        write_results(results, self.out, this_command())
         title = f"{results.loss} in percent, {benchmark.budget:,} unique networks"
         table = Table(*HEADINGS, title=title, box=box.SIMPLE_HEAD)
         for row in rows(results):
@@ -143,18 +141,8 @@ class BenchmarkCommand(TrainingOptions):
                     left = duration((todo - done) * (now - started) / done)
                     _err.print(f"{total - todo + done}/{total} runs, {left} left", soft_wrap=True)
         except KeyboardInterrupt:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            _err.print(
-                f"Stopped; the runs that are finished are in {self.out}. To continue, run the same "
-                f"command again:\n  {_command()}",
-                markup=False, soft_wrap=True,
-            )  # fmt: skip
-            sys.exit(130)
+            leave(f"Stopped; the runs that are finished are in {self.out}.")
         return failures
-
-
-def _command() -> str:
-    return shlex.join(["cnnarch", *sys.argv[1:]])
 
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:

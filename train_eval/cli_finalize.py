@@ -2,8 +2,6 @@
 
 import json
 import shlex
-import signal
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +15,8 @@ from rich.text import Text
 from gym_cnnarch import Architecture, InvalidInput
 from gym_cnnarch.layers import GlobalAveragePool, Softmax
 from gym_cnnarch.shapes import count_parameters
-from train_eval.cli_options import specification
+from train_eval.cli_options import leave, specification
+from train_eval.datasets import ImageData, load_dataset
 from train_eval.evaluator import TrainingEvaluator, find_device
 from train_eval.executors import LocalExecutor, worker_environments
 from train_eval.final_recipe import DEFAULT, FinalRecipe
@@ -29,7 +28,6 @@ from train_eval.finalize import (
     evaluate,
     predict,
     read_results,
-    test_images,
     train_all,
     write_results,
 )
@@ -112,13 +110,7 @@ class FinalOptions:
                         markup=False, highlight=False, soft_wrap=True,
                     )  # fmt: skip
         except KeyboardInterrupt:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            _err.print(
-                f"Stopped; every whole epoch is in {task.folder}. To continue, run the same "
-                f"command again:\n  {shlex.join(['cnnarch', *sys.argv[1:]])}",
-                markup=False, soft_wrap=True,
-            )  # fmt: skip
-            sys.exit(130)
+            leave(f"Stopped; every whole epoch is in {task.folder}.")
 
 
 @dataclass
@@ -148,7 +140,7 @@ class FinalizeCommand(FinalOptions):
         chosen = candidates(summary, self.networks)
         evaluator = _evaluator(summary["settings"], self.env_kwargs())
         folder = self.out or self.run_dir / FOLDER
-        test = test_images(evaluator.dataset, self.data_root, evaluator.recipe.image_size)
+        test = _test_images(evaluator, self.data_root)
         self.train(chosen, self.task(evaluator, folder, chosen))
         device = find_device(self.device)
         results = evaluate(chosen, folder, test, self.ensemble, device)
@@ -185,7 +177,7 @@ class TransferCommand(FinalOptions):
         if not isinstance(evaluator, TrainingEvaluator):
             raise InvalidInput(f"{self.env} has no data to train on: choose another.")
         architecture = _for_classes(Architecture.parse(best["architecture"]), evaluator)
-        test = test_images(evaluator.dataset, self.data_root, evaluator.recipe.image_size)
+        test = _test_images(evaluator, self.data_root)
         table = Table(title=f"{architecture} on {evaluator.dataset}", title_justify="left")
         table.add_column("weights at the beginning")
         table.add_column("test error", justify="right")
@@ -223,6 +215,10 @@ class PredictCommand:
             best = answer.argsort()[::-1][: max(self.top, 1)]
             words = "  ".join(f"{trained.class_names[i]} {answer[i]:.2%}" for i in best)
             _out.print(f"{path}  {words}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _test_images(evaluator: TrainingEvaluator, data_root: str | None) -> ImageData:
+    return load_dataset(evaluator.dataset, data_root, "test", evaluator.recipe.image_size)
 
 
 def _absolute(path: str) -> Path:

@@ -1,11 +1,16 @@
 """Options that several commands share."""
 
 import json
+import shlex
+import signal
+import sys
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
+
+from rich.console import Console
 
 from gym_cnnarch import Architecture, Evaluation, InvalidInput
 from gym_cnnarch.env import CNNArchEnv
@@ -131,3 +136,18 @@ def specification(registered: Any, words: tuple[str, ...]) -> dict[str, Any]:
         except ValueError:
             base[name] = text
     return base
+
+
+def this_command() -> str:
+    """The command line as it was given."""
+    return shlex.join(["cnnarch", *sys.argv[1:]])
+
+
+def leave(what: str) -> NoReturn:
+    """After Ctrl-C: says what is kept and how to go on, and ends with status 130."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ending takes a moment: let it
+    Console(stderr=True).print(
+        f"{what} To continue, run the same command again:\n  {this_command()}",
+        markup=False, soft_wrap=True,
+    )  # fmt: skip
+    sys.exit(130)

@@ -2,8 +2,6 @@
 
 import contextlib
 import shlex
-import signal
-import sys
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +12,7 @@ from rich.console import Console
 from agents import PAPER_SCHEDULE, EpsilonSchedule
 from gym_cnnarch import InvalidInput
 from train_eval.agent_settings import make_agent, metaqnn_settings
-from train_eval.cli_options import ExecutorOptions, TrainingOptions
+from train_eval.cli_options import ExecutorOptions, TrainingOptions, leave
 from train_eval.progress import SearchProgress
 from train_eval.runs import open_run, recorded_settings
 from train_eval.search import MAX_REPEATS, Learned, Search
@@ -119,14 +117,10 @@ class SearchCommand(ExecutorOptions, TrainingOptions):
                 for _ in episodes:
                     pass
         except KeyboardInterrupt:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # ending takes a moment: let it
-            _err.print(
+            leave(
                 f"Stopped after {progress.unique} of {budget} unique networks; all of them are in "
-                f"{store_path}. To continue, run the same command again:\n"
-                f"  {shlex.join(['cnnarch', *sys.argv[1:]])}",
-                markup=False, soft_wrap=True,
-            )  # fmt: skip
-            sys.exit(130)
+                f"{store_path}."
+            )
 
     def _agent(self, architectures: int) -> tuple[dict[str, Any], int]:
         """The agent's settings in full, and the budget, at most the space's architectures."""

@@ -1,9 +1,7 @@
 """The command ``cnnarch table``: building a table of results, and looking at one."""
 
 import contextlib
-import shlex
 import signal
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from gym_cnnarch import InvalidInput
 from gym_cnnarch.table import Table
-from train_eval.cli_options import ExecutorOptions, TrainingOptions
+from train_eval.cli_options import ExecutorOptions, TrainingOptions, leave
 from train_eval.evaluator import TrainingEvaluator
 from train_eval.progress import duration
 from train_eval.settings import make_env
@@ -73,12 +71,7 @@ class BuildCommand(ExecutorOptions, TrainingOptions):
             except KeyboardInterrupt:
                 signal.signal(signal.SIGINT, signal.SIG_IGN)  # ending takes a moment: let it
                 builder.table(workers).save(self.out)
-                _err.print(
-                    f"Stopped; what is trained is in {store.path} and {self.out}. To continue, run "
-                    f"the same command again:\n  {shlex.join(['cnnarch', *sys.argv[1:]])}",
-                    markup=False, soft_wrap=True,
-                )  # fmt: skip
-                sys.exit(130)
+                leave(f"Stopped; what is trained is in {store.path} and {self.out}.")
             builder.table(workers).save(self.out)
         _out.print(f"Table: {self.out}", markup=False, soft_wrap=True)
 

@@ -12,9 +12,10 @@ import torch
 from numpy.typing import NDArray
 
 from gym_cnnarch import Architecture, InvalidInput
-from train_eval.datasets import ImageData, load_dataset
+from gym_cnnarch.files import replace_json
+from train_eval.datasets import ImageData
 from train_eval.final_training import Final, FinalTask
-from train_eval.trained import TrainedNetwork, export_onnx, load_network, write_json
+from train_eval.trained import TrainedNetwork, export_onnx, load_network
 from train_eval.workers import WorkerDied, WorkerHung
 
 FOLDER = "final"
@@ -148,13 +149,13 @@ def predict(
 
 def write_results(folder: Path, results: Mapping[str, Any], onnx: bool) -> None:
     """Writes the results, adds each network's scores to its card, and exports it."""
-    write_json(results, folder / RESULTS)
+    replace_json(folder / RESULTS, results)
     for row in results["networks"]:
         card_file = folder / f"{row['name']}.json"
         card = json.loads(card_file.read_text())
         scores = ("validation_accuracy", "test_error")
         card["scores"] = {name: row[name] for name in scores if row[name] is not None}
-        write_json(card, card_file)
+        replace_json(card_file, card)
     for row in results["networks"] if onnx else ():
         export_onnx(load_network(folder / row["name"]), folder / f"{row['name']}.onnx")
 
@@ -166,15 +167,6 @@ def read_results(run_dir: Path) -> dict[str, Any] | None:
         return None
     results: dict[str, Any] = json.loads(path.read_text())
     return results
-
-
-def test_images(dataset: str, data_root: str | None, image_size: int | None) -> ImageData:
-    """The test images.
-
-    Raises:
-        InvalidInput: If there are none.
-    """
-    return load_dataset(dataset, data_root, "test", image_size)
 
 
 def _error(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> float:

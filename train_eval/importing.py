@@ -197,7 +197,8 @@ def _read(path: Path) -> str:
     try:
         return path.read_text()
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"Cannot read {path}: {error}.") from error
+        reason = getattr(error, "strerror", None) or error
+        raise InvalidInput(f"Cannot read {path} ({reason}): name a published CSV file.") from error
 
 
 def _counts(skipped: Counter[str]) -> str:

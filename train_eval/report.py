@@ -77,7 +77,7 @@ def write_report(run_dir: Path, store: Store, run: str, folder: Path, top: int =
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("train_eval"), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    page = environment.get_template(PAGE).render(**_content(summary, drawn, top))
+    page = environment.get_template(PAGE).render(**_content(summary, drawn, folder, top))
     (folder / PAGE).write_text(page)
     return folder / PAGE
 
@@ -104,7 +104,7 @@ def _agent(store: Store, run: str, summary: dict[str, Any]) -> MetaQNN | None:
     return agent
 
 
-def _content(summary: dict[str, Any], drawn: dict[str, str], top: int) -> dict[str, Any]:
+def _content(summary: dict[str, Any], drawn: list[str], folder: Path, top: int) -> dict[str, Any]:
     settings = summary["settings"]
     best = summary["top"][0] if summary["top"] else None
     state = "finished" if summary["finished"] else "not finished yet"
@@ -121,7 +121,7 @@ def _content(summary: dict[str, Any], drawn: dict[str, str], top: int) -> dict[s
         "sections": [
             (heading, figures)
             for heading, captions in _SECTIONS
-            if (figures := _figures(captions, drawn))
+            if (figures := _figures(captions, drawn, folder))
         ],
         "epsilons": [
             _phase(phase) for phase in summary["epsilons"] if phase["epsilon"] is not None
@@ -135,12 +135,16 @@ def _content(summary: dict[str, Any], drawn: dict[str, str], top: int) -> dict[s
     }
 
 
-def _figures(captions: dict[str, str], drawn: dict[str, str]) -> list[dict[str, str]]:
+def _figures(captions: dict[str, str], drawn: list[str], folder: Path) -> list[dict[str, str]]:
     return [
-        {"caption": caption, "data": base64.b64encode(drawn[name].encode()).decode()}
+        {"caption": caption, "data": _base64(folder / f"{name}.svg")}
         for name, caption in captions.items()
         if name in drawn
     ]
+
+
+def _base64(path: Path) -> str:
+    return base64.b64encode(path.read_bytes()).decode()
 
 
 def _phase(phase: dict[str, Any]) -> list[str]:

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents import MetaQNN
-from gym_cnnarch import InvalidInput, SearchSpace
+from gym_cnnarch import SearchSpace
 from gym_cnnarch.layers import Conv, FullyConnected, GlobalAveragePool, Layer, Pool, Softmax
 from gym_cnnarch.mdp import START, ObserveSize, compile_mdp
+from train_eval.plotting import COLOURS, MARKERS, draw_figures
 
 WINDOW = 100
 """Models of the rolling mean, as in the paper's figure 3."""
@@ -22,8 +23,6 @@ _LAYER_NAMES: dict[type[Layer], str] = {
     GlobalAveragePool: "GAP",
     Softmax: "softmax",
 }
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
-_MARKERS = "os^vD"
 
 
 class RunFigures:
@@ -32,27 +31,18 @@ class RunFigures:
     Args:
         summary: Of ``summary.summarise``.
         agent: An agent with Q-values that has learned the run's episodes; None for none.
-
-    Raises:
-        InvalidInput: If matplotlib is missing.
     """
 
     def __init__(self, summary: dict[str, Any], agent: MetaQNN | None) -> None:
-        try:
-            import matplotlib
-
-            matplotlib.use("Agg")
-            import matplotlib.pyplot as plt
-        except ImportError as error:
-            raise InvalidInput(
-                "The figures need matplotlib: pip install 'gym-cnnarch[plots]'."
-            ) from error
-        self._plt = plt
         self._summary = summary
         self._agent = agent
 
-    def draw(self, folder: Path) -> dict[str, str]:
-        """Writes each figure for which the run has data as SVG and PNG; name -> SVG text."""
+    def draw(self, folder: Path) -> list[str]:
+        """Writes each figure for which the run has data as SVG and PNG, and returns their names.
+
+        Raises:
+            InvalidInput: If matplotlib is missing.
+        """
         figures: dict[str, Callable[[Any], bool]] = {
             "accuracy": self._accuracy,
             "distributions": self._distributions,
@@ -62,18 +52,7 @@ class RunFigures:
             "parameters": lambda axes: self._pareto(axes, "parameters"),
             "macs": lambda axes: self._pareto(axes, "macs"),
         }
-        drawn = {}
-        settings: Any = {"svg.hashsalt": "cnnarch", "font.size": 9, "svg.fonttype": "none"}
-        with self._plt.rc_context(settings):
-            for name, draw_one in figures.items():
-                figure, axes = self._plt.subplots(figsize=(6.4, 3.6), layout="constrained")
-                axes.grid(alpha=0.3)
-                if draw_one(axes):
-                    figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
-                    figure.savefig(folder / f"{name}.png", dpi=150, metadata={"Software": None})
-                    drawn[name] = (folder / f"{name}.svg").read_text()
-                self._plt.close(figure)
-        return drawn
+        return draw_figures(figures, folder, height=3.6)
 
     def _accuracy(self, axes: Any) -> bool:
         """Figure 3: rolling mean of the unique models, and the mean of each epsilon as bars."""
@@ -94,7 +73,7 @@ class RunFigures:
             )
             begin += phase["unique"]
         axes.plot(
-            np.arange(1, len(accuracies) + 1), rolling_mean(accuracies), color=_COLOURS[0],
+            np.arange(1, len(accuracies) + 1), rolling_mean(accuracies), color=COLOURS[0],
             label=f"mean of the last {min(WINDOW, len(accuracies))}",
         )  # fmt: skip
         axes.plot(
@@ -127,8 +106,8 @@ class RunFigures:
         bins = np.linspace(0, 1, 26)
         epsilons = list(groups)
         for epsilon, colour, hatch in (
-            (epsilons[0], _COLOURS[0], ""),
-            (epsilons[-1], _COLOURS[1], "//"),
+            (epsilons[0], COLOURS[0], ""),
+            (epsilons[-1], COLOURS[1], "//"),
         ):
             weights = np.full(len(groups[epsilon]), 1 / len(groups[epsilon]))
             axes.hist(
@@ -168,10 +147,10 @@ class RunFigures:
             return False
         costs = np.array([n[cost] for n in networks], dtype=float)
         accuracies = np.array([n["accuracy"] for n in networks])
-        axes.plot(costs, accuracies, "o", ms=3, alpha=0.4, color=_COLOURS[0], mew=0)
+        axes.plot(costs, accuracies, "o", ms=3, alpha=0.4, color=COLOURS[0], mew=0)
         front = pareto_front(costs, accuracies)
         axes.step(
-            costs[front], accuracies[front], "-s", where="post", ms=4, color=_COLOURS[1],
+            costs[front], accuracies[front], "-s", where="post", ms=4, color=COLOURS[1],
             label="none is both cheaper and better",
         )  # fmt: skip
         axes.set_xscale("log")
@@ -240,8 +219,8 @@ def pareto_front(costs: NDArray[np.float64], accuracies: NDArray[np.float64]) ->
 def _lines(axes: Any, groups: dict[str, dict[int, float]]) -> bool:
     for number, (name, by_depth) in enumerate(groups.items()):
         axes.plot(
-            list(by_depth), list(by_depth.values()), marker=_MARKERS[number % 5],
-            color=_COLOURS[number % 5], ms=4, label=name,
+            list(by_depth), list(by_depth.values()), marker=MARKERS[number],
+            color=COLOURS[number], ms=4, label=name,
         )  # fmt: skip
     axes.set_xlabel("layer depth")
     axes.set_ylabel("average Q-value")

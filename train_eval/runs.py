@@ -2,13 +2,13 @@
 
 import importlib.metadata
 import json
-import os
 import platform
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from gym_cnnarch import InvalidInput
+from gym_cnnarch.files import replace_json, unfinished_name
 from train_eval.settings import RunSettings
 from train_eval.store import Store
 
@@ -38,7 +38,7 @@ def open_run(
     if known is not None:
         _check_same_run(run_dir, known["settings"], settings.as_json())
         return _open_known(store_path or _store_path(run_dir, known), settings.run)
-    ours = {STORE, f"{STORE}-journal", RUN_FILE, _unfinished(RUN_FILE)}  # killed while it began
+    ours = {STORE, f"{STORE}-journal", RUN_FILE, unfinished_name(RUN_FILE)}  # killed while it began
     if run_dir.exists() and (
         not run_dir.is_dir() or any(entry.name not in ours for entry in run_dir.iterdir())
     ):
@@ -49,7 +49,7 @@ def open_run(
     store.add_run(settings.run, settings.as_json(), made_with(workers))
     location = str(store_path.expanduser().resolve()) if store_path else STORE
     content = {"store": location, "run": settings.run, "settings": settings.as_json()}
-    _write_run_file(run_dir, content)
+    replace_json(run_dir / RUN_FILE, content)
     return store
 
 
@@ -113,21 +113,6 @@ def _read_run_file(run_dir: Path) -> dict[str, Any] | None:
     except (ValueError, AttributeError):
         pass
     raise InvalidInput(f"{path} does not describe a run: restore it, or name another folder.")
-
-
-def _write_run_file(run_dir: Path, content: dict[str, Any]) -> None:
-    """Writes beside the file and renames, so that no half-written file is ever found."""
-    run_dir.mkdir(parents=True, exist_ok=True)
-    unfinished = run_dir / _unfinished(RUN_FILE)
-    with unfinished.open("w") as file:
-        file.write(json.dumps(content, indent=2) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(run_dir / RUN_FILE)
-
-
-def _unfinished(name: str) -> str:
-    return f"{name}.unfinished"
 
 
 def _store_path(run_dir: Path, known: Mapping[str, Any]) -> Path:

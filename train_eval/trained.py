@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from gym_cnnarch import Architecture, InvalidInput
+from gym_cnnarch.files import replace_file, replace_json
 from train_eval.image_folder import read_image, to_array
 from train_eval.network import build_network
 
@@ -103,27 +103,15 @@ def save_network(network: nn.Module, card: dict[str, Any], path: Path) -> None:
     save_tensors(network.state_dict(), weights)
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
     complete = {"format": FORMAT, **card, "weights_sha256": digest}
-    write_json(complete, path.with_suffix(".json"))
-
-
-def write_json(content: Any, path: Path) -> None:
-    """Writes beside the file and renames."""
-    unfinished = path.with_name(f"{path.name}.unfinished")
-    unfinished.write_text(json.dumps(content, indent=2) + "\n")
-    unfinished.replace(path)
+    replace_json(path.with_suffix(".json"), complete)
 
 
 def save_tensors(
     tensors: dict[str, Tensor], path: Path, metadata: dict[str, str] | None = None
 ) -> None:
-    """Writes beside the file and renames, so that no half-written file is ever found."""
-    unfinished = path.with_name(f"{path.name}.unfinished")
+    """Writes a .safetensors file, whole or not at all."""
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    with unfinished.open("wb") as file:
-        file.write(save(plain, metadata))
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
+    replace_file(path, save(plain, metadata))
 
 
 def load_network(path: str | Path) -> TrainedNetwork:

@@ -1,0 +1,47 @@
+"""The limits of search spaces: the named ones, and what can be one."""
+
+from typing import Any
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "metaqnn": {},
+    "metaqnn-18": {"max_layers": 18},
+    "digits": {
+        "max_layers": 4,
+        "conv_filters": (8, 16, 32),
+        "conv_receptive_fields": (1, 3),
+        "pools": ((2, 2),),
+        "fc_neurons": (64, 32),
+    },
+    "small": {
+        "max_layers": 4,
+        "conv_filters": (8, 16),
+        "pools": ((3, 2), (2, 2)),
+        "fc_neurons": (64,),
+    },
+}
+"""Named limits: the paper's, the paper's for CIFAR-10 (at most 18 layers), and two small spaces,
+for the digits and of the networks in the shipped table (6,386 for 16x16 images)."""
+
+
+def as_tuple(value: Any) -> Any:
+    """JSON's lists as tuples."""
+    return tuple(map(as_tuple, value)) if isinstance(value, list | tuple) else value
+
+
+def is_limit(name: str, value: Any) -> bool:
+    """Whether a value can be the limit of that name."""
+    match name:
+        case "input_shape":
+            return _are_sizes(value) and len(value) == 3
+        case "conv_filters" | "conv_receptive_fields" | "fc_neurons":
+            return _are_sizes(value) and len(set(value)) == len(value)
+        case "pools":
+            pairs = isinstance(value, tuple) and all(_are_sizes(p) and len(p) == 2 for p in value)
+            return pairs and len(set(value)) == len(value)
+    return _are_sizes((value,))
+
+
+def _are_sizes(value: Any) -> bool:
+    return isinstance(value, tuple) and all(
+        isinstance(size, int) and not isinstance(size, bool) and size > 0 for size in value
+    )

@@ -22,7 +22,7 @@ from train_eval.workers import WorkerDied, WorkerHung, result
 MAX_REPEATS = 1000
 """Episodes in a row without a new network after which the space counts as exhausted."""
 
-_BATCH = 200  # episodes that cost nothing, after which they are written
+_SAVE_EVERY = 1.0  # seconds in which episodes that cost nothing may wait to be committed
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,7 @@ class Search:
         self._looked_up: list[tuple[Architecture, Evaluation]] = []
         self._evaluations: dict[str, Evaluation | Future[Evaluation]] = {}
         self._in_flight: dict[Future[Evaluation], Architecture] = {}
+        self._saved_at = time.monotonic()
         self._waited = 0.0
         self._waiting_since: float | None = None
         self.exhausted = False
@@ -180,7 +181,7 @@ class Search:
             self._save_finished()
             learned = Learned(self._record(acted, evaluation), evaluation)
             self._unsaved.append(learned.record)  # nothing was paid: saved with what follows
-            if len(self._unsaved) >= _BATCH:
+            if time.monotonic() - self._saved_at >= _SAVE_EVERY:
                 self._save_rest()
         self._agent.learn(
             Episode(
@@ -230,6 +231,7 @@ class Search:
             self._store.add_episodes(self._settings.run, [*self._unsaved, *latest])
         self._looked_up.clear()
         self._unsaved.clear()
+        self._saved_at = time.monotonic()
 
     def _save_rest(self) -> None:
         with self._saving():

@@ -43,7 +43,9 @@ class SurrogateEvaluator:
         task: Names the results.
         input_shape: (channels, n, n).
         num_classes: Number of classes.
-        rank_correlation: Spearman's, of predictions in 10-fold cross-validation.
+        predicted: (N,), the accuracy of each of the N networks as a model predicts it that was
+            fitted to the other nine tenths of them (10-fold cross-validation).
+        rank_correlation: Spearman's, of these predictions.
         error: Root mean squared error of the same, in accuracy.
         best: The best accuracy that it was fitted to.
 
@@ -70,9 +72,9 @@ class SurrogateEvaluator:
         features = np.array([self._features(network) for network in networks])
         model = _regressor()
         folds = KFold(_FOLDS, shuffle=True, random_state=0)
-        predicted = cross_val_predict(model, features, accuracies, cv=folds)
-        self._residuals = accuracies - predicted
-        self.rank_correlation = float(spearmanr(predicted, accuracies).statistic)
+        self.predicted = cross_val_predict(model, features, accuracies, cv=folds)
+        self._residuals = accuracies - self.predicted
+        self.rank_correlation = float(spearmanr(self.predicted, accuracies).statistic)
         self.error = float(np.sqrt(np.mean(self._residuals**2)))
         self._model = model.fit(features, accuracies)
         self._noise = noise

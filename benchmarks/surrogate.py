@@ -1,0 +1,82 @@
+"""How far predictions from published results can be trusted, and MetaQNN's full schedule on them.
+
+Prints the cross-validated quality, predicted against measured accuracy by tenths of the networks,
+what the best networks are predicted to be, the greatest prediction for random networks of the
+paper's space, and the mean predicted accuracy at each epsilon of a search (figure 3 of the paper).
+About half a minute a seed:
+
+    python benchmarks/surrogate.py --dataset cifar10 --curves metaqnn_cifar10.csv
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import spearmanr
+
+import gym_cnnarch  # noqa: F401
+from train_eval.agent_settings import make_agent, metaqnn_settings
+from train_eval.executors import InlineExecutor
+from train_eval.search import Search
+from train_eval.settings import describe, make_env
+from train_eval.store import Store
+from train_eval.surrogate import SurrogateEvaluator, read_curves
+
+ENVIRONMENTS = {"cifar10": "CNNArch-CIFAR10-v0", "svhn": "CNNArch-SVHN-v0"}
+
+
+def describe_fit(surrogate: SurrogateEvaluator, curves: Path) -> None:
+    measured = read_curves(curves)[1]
+    predicted = surrogate.predicted
+    print(surrogate.quality())
+    print("tenth of the networks by measured accuracy: measured, predicted, Spearman within")
+    for tenth, rows in enumerate(np.array_split(np.argsort(measured), 10), start=1):
+        within = spearmanr(measured[rows], predicted[rows]).statistic
+        print(
+            f"{tenth:5}  {measured[rows].mean():.2%}  {predicted[rows].mean():.2%}  {within:5.2f}"
+        )
+
+
+def describe_top(surrogate: SurrogateEvaluator, env_id: str) -> None:
+    rng = np.random.default_rng(0)
+    space = make_env(env_id, evaluator=None).search_space
+    accuracies = [surrogate.evaluate(space.sample(rng)).accuracy for _ in range(10_000)]
+    print(
+        f"best measured {surrogate.best:.2%}; greatest of 10,000 predictions for networks drawn "
+        f"uniformly {max(accuracies):.2%}, mean {np.mean(accuracies):.2%}"
+    )
+
+
+def describe_search(env_id: str, curves: Path, seed: int) -> None:
+    env = make_env(env_id, evaluator="train_eval.surrogate:SurrogateEvaluator", curves=str(curves))
+    agent_settings, budget = metaqnn_settings(None)
+    settings = describe(env, agent_settings, seed=seed, budget=budget, lookahead=1)
+    agent = make_agent(agent_settings, env.search_space, seed)
+    with InlineExecutor() as executor:
+        evaluate, store = env.evaluator.evaluate, Store(":memory:")
+        search = Search(env, settings, agent, evaluate, store, executor)
+        found = [learned for learned in search if learned.record.new]
+    by_epsilon: dict[float, list[float]] = {}
+    for learned in found:
+        by_epsilon.setdefault(learned.record.epsilon, []).append(learned.evaluation.accuracy)
+    line = "  ".join(f"{epsilon:.1f}: {np.mean(a):.2%}" for epsilon, a in by_epsilon.items())
+    best = max(found, key=lambda learned: learned.evaluation.accuracy)
+    print(f"seed {seed}, mean by epsilon: {line}; best {best.evaluation.accuracy:.2%}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
+    parser.add_argument("--dataset", choices=ENVIRONMENTS, default="cifar10")
+    parser.add_argument("--curves", type=Path, required=True, help="CSV file of published results")
+    parser.add_argument("--seeds", type=int, default=3, help="searches (default: 3)")
+    arguments = parser.parse_args()
+    surrogate = SurrogateEvaluator(arguments.dataset, arguments.curves)
+    env_id = ENVIRONMENTS[arguments.dataset]
+    describe_fit(surrogate, arguments.curves)
+    describe_top(surrogate, env_id)
+    for seed in range(arguments.seeds):
+        describe_search(env_id, arguments.curves, seed)
+
+
+if __name__ == "__main__":
+    main()

@@ -14,6 +14,7 @@ from train_eval.plotting import COLOURS, MARKERS, draw_figures
 
 _DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)), (0, (3, 1, 1, 1, 1, 1)))
 _RESAMPLES = 500  # for each point of a curve
+_SHOWN = 0.04  # of the budget spent: what agents find before that is luck, and dwarfs the rest
 
 
 def draw(results: Results, folder: Path) -> list[str]:
@@ -54,32 +55,30 @@ def _curves(
     positions: NDArray[Any],
     losses: Callable[[AgentResult], NDArray[np.float64]],
 ) -> None:
-    highest = 0.0
+    late = positions >= _SHOWN * positions[-1]
     for number, agent in enumerate(results.agents.values()):
         values = losses(agent)
-        begun = (values < NOTHING).all(axis=0)  # every run has found a network
-        if not begun.any():
+        shown = late & (values < NOTHING).all(axis=0)  # every run has found a network
+        if not shown.any():
             continue
-        mean, low, high = curve(values)
-        highest = max(highest, mean[begun].max(initial=0.0))
+        mean, low, high = 100 * curve(values[:, shown])
         style = _style(number)
-        axes.plot(positions[begun], mean[begun], label=agent.label, markevery=8, **style)
-        axes.fill_between(
-            positions[begun], low[begun], high[begun], color=style["color"], alpha=0.15, lw=0
-        )
+        axes.plot(positions[shown], mean, label=agent.label, markevery=(number % 6, 6), **style)
+        axes.fill_between(positions[shown], low, high, color=style["color"], alpha=0.12, lw=0)
     axes.set_xscale("log")
-    axes.set_ylim(0 if results.loss == "regret" else None, 1.05 * highest or None)
-    axes.set_ylabel(f"{results.loss} of the incumbent, interquartile mean")
+    if results.loss == "regret":
+        axes.set_ylim(0, None)
+    axes.set_ylabel(f"{results.loss} of the incumbent in percent, IQM")
     axes.legend(ncols=2)
 
 
 def _profile(results: Results, axes: Any) -> bool:
-    finals = np.concatenate([agent.final for agent in results.agents.values()])
+    finals = 100 * np.concatenate([agent.final for agent in results.agents.values()])
     thresholds = np.linspace(finals.min(), np.quantile(finals, 0.99), 200)
     for number, agent in enumerate(results.agents.values()):
-        shares = statistics.performance_profile(agent.final, thresholds)
+        shares = statistics.performance_profile(100 * agent.final, thresholds)
         axes.plot(thresholds, shares, label=agent.label, markevery=25, **_style(number))
-    axes.set_xlabel(f"{results.loss} after {results.benchmark.budget:,} unique networks")
+    axes.set_xlabel(f"{results.loss} in percent after {results.benchmark.budget:,} unique networks")
     axes.set_ylabel("share of runs that do at least as well")
     axes.set_ylim(-0.02, 1.02)
     axes.legend(ncols=2)

@@ -8,7 +8,7 @@ from pathlib import Path
 from train_eval import statistics
 from train_eval.benchmark import BENCHMARK_FILE
 from train_eval.benchmark_figures import draw, illegal_over_time
-from train_eval.benchmark_results import BASELINE, Results
+from train_eval.benchmark_results import Results
 
 RESULTS_FILE = "results.csv"
 PAGE_FILE = "benchmark.md"
@@ -108,12 +108,16 @@ def verdict(results: Results) -> str:
             f"The smallest {results.loss} is that of **{order[0]}** ({loss}), not distinguishable "
             f"from {', '.join(best[1:])}."
         )
-    if BASELINE in order and order.index(BASELINE) < len(order) - 1:
-        behind = order[order.index(BASELINE) + 1 :]
-        apart = [label for label in behind if ranks[label][0] > ranks[BASELINE][1]]
-        if apart:
-            text += f" The random walk beats {', '.join(apart)}."
+    beaten = [label for label in order if _is_beaten(results, label)]
+    if beaten:
+        text += f" The random walk beats {', '.join(beaten)}."
     return text
+
+
+def _is_beaten(results: Results, label: str) -> bool:
+    """Whether a run is worse than one of the random walk more often than not, beyond chance."""
+    improvement = results.improvement(label)
+    return improvement is not None and improvement[2] < 0.5
 
 
 HEADINGS = ("rank", "agent", "runs", "IQM (interval)", "P (interval)", "networks", "episodes")

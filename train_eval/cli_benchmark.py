@@ -17,7 +17,7 @@ from train_eval.agent_settings import LABELS, SB3_PREFIX, benchmark_settings
 from train_eval.benchmark import REPEATS, Benchmark, Pair
 from train_eval.benchmark_page import HEADINGS, PAGE_FILE, rows, verdict, write_results
 from train_eval.benchmark_results import collect
-from train_eval.cli_options import TrainingOptions, leave, this_command
+from train_eval.cli_options import EvaluatorOptions, leave, this_command
 from train_eval.evaluator import TrainingEvaluator
 from train_eval.progress import duration
 from train_eval.settings import make_env
@@ -29,7 +29,7 @@ _err = Console(stderr=True)
 
 
 @dataclass
-class BenchmarkCommand(TrainingOptions):
+class BenchmarkCommand(EvaluatorOptions):
     """Compare agents on equal budgets of unique networks. The same command continues it."""
 
     env: str = "CNNArch-CIFAR10Table-v0"

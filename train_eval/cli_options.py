@@ -71,6 +71,29 @@ class TrainingOptions(EnvOptions):
         return super().kwargs() | ({} if self.device is None else {"device": self.device})
 
 
+SURROGATE = "train_eval.surrogate:SurrogateEvaluator"
+
+
+@dataclass
+class EvaluatorOptions(TrainingOptions):
+    """Options that choose the environment, where it trains, or what predicts instead."""
+
+    evaluator: Literal["training", "surrogate"] = "training"
+    """What judges a network: training it, or a prediction from published results."""
+    curves: Path | None = None
+    """The published results, a CSV file with columns net, acc_1, acc_2, ...; for the surrogate."""
+
+    def kwargs(self) -> dict[str, Any]:
+        """The environment's keyword arguments that the options change."""
+        changed = super().kwargs()
+        if self.evaluator == "surrogate":
+            curves = None if self.curves is None else str(self.curves)
+            changed |= {"evaluator": SURROGATE, "curves": curves}
+        elif self.curves is not None:
+            raise InvalidInput("--curves is for the surrogate: add --evaluator surrogate.")
+        return changed
+
+
 @dataclass
 class ExecutorOptions:
     """Options that choose where networks are trained."""

@@ -12,7 +12,7 @@ from rich.console import Console
 from agents import PAPER_SCHEDULE, EpsilonSchedule
 from gym_cnnarch import InvalidInput
 from train_eval.agent_settings import make_agent, metaqnn_settings
-from train_eval.cli_options import ExecutorOptions, TrainingOptions, leave
+from train_eval.cli_options import EvaluatorOptions, ExecutorOptions, leave
 from train_eval.progress import SearchProgress
 from train_eval.runs import open_run, recorded_settings
 from train_eval.search import MAX_REPEATS, Learned, Search
@@ -21,14 +21,12 @@ from train_eval.summary import summarise, tables
 from train_eval.surrogate import SurrogateEvaluator
 from train_eval.tensorboard_log import log_to_tensorboard
 
-SURROGATE = "train_eval.surrogate:SurrogateEvaluator"
-
 _out = Console()
 _err = Console(stderr=True)
 
 
 @dataclass
-class SearchCommand(ExecutorOptions, TrainingOptions):
+class SearchCommand(ExecutorOptions, EvaluatorOptions):
     """Search for good networks; every trained network is kept. The same command continues it."""
 
     agent: Literal["metaqnn", "random_walk", "uniform", "evolution", "reinforce"] = "metaqnn"
@@ -50,10 +48,6 @@ class SearchCommand(ExecutorOptions, TrainingOptions):
     schedule: tuple[str, ...] = ()
     """Epsilon schedule as EPSILON:NETWORKS, such as '1.0:80 0.5:40 0.1:30', scaled to the budget if
     that is given. Default: the paper's."""
-    evaluator: Literal["training", "surrogate"] = "training"
-    """What judges a network: training it, or a prediction from published results."""
-    curves: Path | None = None
-    """The published results, a CSV file with columns net, acc_1, acc_2, ...; for the surrogate."""
     lookahead: int | None = None
     """Episodes that the agent may act ahead of what it has learned; 1 is the paper's algorithm. The
     run depends on it, and not on the number of workers. Default: the recorded one of a run that is
@@ -87,16 +81,6 @@ class SearchCommand(ExecutorOptions, TrainingOptions):
         _out.print(tables(summarise(self.run_dir, store, settings.run)))
         _out.print(f"Run: {self.run_dir}   Results: {store.path}", markup=False, soft_wrap=True)
         _out.print(f"Again: cnnarch show {shlex.quote(str(self.run_dir))}", markup=False)
-
-    def kwargs(self) -> dict[str, Any]:
-        """The environment's keyword arguments that the options change."""
-        changed = super().kwargs()
-        if self.evaluator == "surrogate":
-            curves = None if self.curves is None else str(self.curves)
-            changed |= {"evaluator": SURROGATE, "curves": curves}
-        elif self.curves is not None:
-            raise InvalidInput("--curves is for the surrogate: add --evaluator surrogate.")
-        return changed
 
     def _check(self) -> None:
         """Refuses options that are out of their range or belong to another agent."""

@@ -9,7 +9,8 @@ from gym_cnnarch import InvalidInput
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C7A00")
 """Okabe and Ito's palette, which the colour-blind can tell apart."""
 
-MARKERS = "os^vDPX*"
+MARKERS = "os^vDPX*<>h"
+"""More than there are colours, so that a colour that comes again has another marker."""
 
 _STYLE = {
     "svg.hashsalt": "gym-cnnarch", "svg.fonttype": "none", "font.size": 9, "axes.grid": True,

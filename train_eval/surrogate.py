@@ -4,6 +4,7 @@ import csv
 import hashlib
 import math
 from collections import Counter
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -70,13 +71,10 @@ class SurrogateEvaluator:
         self.input_shape, self.num_classes = DATASET_INPUTS[dataset]
         networks, accuracies = read_curves(Path(curves).expanduser())
         features = np.array([self._features(network) for network in networks])
-        model = _regressor()
-        folds = KFold(_FOLDS, shuffle=True, random_state=0)
-        self.predicted = cross_val_predict(model, features, accuracies, cv=folds)
+        self._model, self.predicted = _fit(features.tobytes(), accuracies.tobytes())
         self._residuals = accuracies - self.predicted
         self.rank_correlation = float(spearmanr(self.predicted, accuracies).statistic)
         self.error = float(np.sqrt(np.mean(self._residuals**2)))
-        self._model = model.fit(features, accuracies)
         self._noise = noise
         self.best = float(accuracies.max())
         content = hashlib.sha256(Path(curves).expanduser().read_bytes()).hexdigest()[:16]
@@ -140,6 +138,18 @@ class SurrogateEvaluator:
             sum(0 < size < 4 for size in sizes),
             *_sequence(architecture),
         ]
+
+
+@lru_cache(maxsize=1)
+def _fit(features: bytes, accuracies: bytes) -> tuple[VotingRegressor, NDArray[np.float64]]:
+    """The model of all networks, and what models of nine tenths of them say of the others.
+
+    Kept for the process's next environment with the same curves: it takes seconds.
+    """
+    y = np.frombuffer(accuracies)
+    x = np.frombuffer(features).reshape(len(y), -1)
+    folds = KFold(_FOLDS, shuffle=True, random_state=0)
+    return _regressor().fit(x, y), cross_val_predict(_regressor(), x, y, cv=folds)
 
 
 def _regressor() -> VotingRegressor:

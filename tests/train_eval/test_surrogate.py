@@ -80,6 +80,23 @@ def test_a_search_on_a_surrogate_needs_no_data_and_repeats(capsys, tmp_path, cur
     assert episodes[0] == episodes[1]
 
 
+def test_agents_are_compared_on_a_surrogate(capsys, tmp_path, curves):
+    status, out, _ = cnnarch(
+        capsys, "benchmark", "--env", "CNNArch-CIFAR10-v0", "--evaluator", "surrogate",
+        "--curves", curves, "--agents", "random_walk,uniform", "--seeds", 2, "--budget", 10,
+        "--workers", 1, "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert status == 0, out
+    assert "validation error in percent" in out
+    surrogate = SurrogateEvaluator("cifar10", curves)
+    with (tmp_path / "out" / "results.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 4
+    for row in rows:
+        predicted = surrogate.evaluate(Architecture.parse(row["incumbent"])).accuracy
+        assert float(row["incumbent_reward"]) == predicted
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -65,7 +65,9 @@ def _curves(
         style = _style(number)
         axes.plot(positions[shown], mean, label=agent.label, markevery=(number % 6, 6), **style)
         axes.fill_between(positions[shown], low, high, color=style["color"], alpha=0.12, lw=0)
-    axes.set_xscale("log")
+    axes.set_xscale("log", subs=())
+    axes.xaxis.get_major_locator().set_params(subs=(1, 2, 5))
+    axes.xaxis.set_major_formatter("{x:g}")
     if results.loss == "regret":
         axes.set_ylim(0, None)
     axes.set_ylabel(f"{results.loss} of the incumbent in percent, IQM")

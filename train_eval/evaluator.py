@@ -50,7 +50,7 @@ class TrainingEvaluator:
         test: bool = False,
     ) -> None:
         if dataset is None:
-            raise InvalidInput(f"Training needs a dataset: {NAMES}.")
+            raise InvalidInput(f"Training needs a dataset (--dataset for commands): {NAMES}.")
         self.recipe = Recipe.from_spec(recipe)
         data = load_dataset(dataset, data_root, "train", self.recipe.image_size)
         tested = load_dataset(dataset, data_root, "test", self.recipe.image_size) if test else None

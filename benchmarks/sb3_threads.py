@@ -1,7 +1,7 @@
 """Steps per second of Stable-Baselines3 with all of torch's threads and with one, in one run.
 
-The policies are networks of a few thousand weights: threads wait for each other. ``cnnarch
-benchmark`` gives each run one.
+The policies are networks of a few thousand weights, too small to share among threads. ``cnnarch
+benchmark`` gives each run one, and each core a run.
 
     python benchmarks/sb3_threads.py
 """

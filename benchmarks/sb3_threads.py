@@ -13,13 +13,12 @@ import time
 import gymnasium as gym
 import torch
 
-import gym_cnnarch  # noqa: F401
 from agents import sb3
 
 
 def steps_per_second(name: str, threads: int, steps: int) -> float:
     torch.set_num_threads(threads)
-    env = gym.make("CNNArch-CIFAR10Table-v0").unwrapped
+    env = gym.make("gym_cnnarch:CNNArch-CIFAR10Table-v0").unwrapped
     model = sb3.make_model(name, env, seed=0, settings={})
     began = time.perf_counter()
     model.learn(steps)

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import spearmanr
 
-import gym_cnnarch  # noqa: F401
 from train_eval.agent_settings import make_agent, metaqnn_settings
+from train_eval.cli_options import SURROGATE
 from train_eval.executors import InlineExecutor
 from train_eval.search import Search
 from train_eval.settings import describe, make_env
@@ -48,7 +48,7 @@ def describe_top(surrogate: SurrogateEvaluator, env_id: str) -> None:
 
 
 def describe_search(env_id: str, curves: Path, seed: int) -> None:
-    env = make_env(env_id, evaluator="train_eval.surrogate:SurrogateEvaluator", curves=str(curves))
+    env = make_env(env_id, evaluator=SURROGATE, curves=str(curves))
     agent_settings, budget = metaqnn_settings(None)
     settings = describe(env, agent_settings, seed=seed, budget=budget, lookahead=1)
     agent = make_agent(agent_settings, env.search_space, seed)

@@ -87,7 +87,7 @@ class EvaluatorOptions(TrainingOptions):
         """The environment's keyword arguments that the options change."""
         changed = super().kwargs()
         if self.evaluator == "surrogate":
-            curves = None if self.curves is None else str(self.curves)
+            curves = None if self.curves is None else str(self.curves.expanduser().resolve())
             changed |= {"evaluator": SURROGATE, "curves": curves}
         elif self.curves is not None:
             raise InvalidInput("--curves is for the surrogate: add --evaluator surrogate.")

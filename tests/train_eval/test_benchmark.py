@@ -13,7 +13,8 @@ from tests.gym_cnnarch.made_up_tables import SPACE, make_table
 from tests.train_eval.test_cli import cnnarch, start
 from train_eval.benchmark import Benchmark, Pair, result_file
 from train_eval.benchmark_figures import illegal_over_time
-from train_eval.benchmark_results import collect
+from train_eval.benchmark_page import verdict
+from train_eval.benchmark_results import AgentResult, Results, collect
 from train_eval.benchmark_run import Run, read
 from train_eval.store import Store
 
@@ -197,6 +198,19 @@ def test_losses_follow_the_incumbent(capsys, tmp_path, table):
             best = max(paid, key=lambda row: row.reward, default=None)
             expected = mean_test.max() - mean_test[ranks[best.architecture]] if best else 1.0
             assert agent.by_seconds[seed, column] == pytest.approx(expected)
+
+
+def test_who_loses_to_the_random_walk_is_named():
+    chance = np.random.default_rng(0)
+    losses = {"random_walk": 0.0, "as_good": 0.0, "worse": 0.2, "better": -0.2}
+    agents = {}
+    for label, shift in losses.items():
+        final = 0.5 + shift + 0.1 * chance.random((20, 1))
+        agents[label] = AgentResult(label, list(range(20)), [], final, final)
+    benchmark = Benchmark(TABLE_ENV, {}, "", {}, {}, 10, 100)
+    results = Results(benchmark, "regret", np.array([10]), np.array([1.0]), agents, [])
+    assert verdict(results).startswith("The smallest regret is that of **better**")
+    assert verdict(results).endswith("The random walk beats worse.")
 
 
 def test_real_training_shares_one_store(capsys, tmp_path):

@@ -15,12 +15,9 @@ from rich.table import Table
 from gym_cnnarch import InvalidInput
 from train_eval.agent_settings import LABELS, SB3_PREFIX, benchmark_settings
 from train_eval.benchmark import REPEATS, Benchmark, Pair
-from train_eval.benchmark_page import HEADINGS, PAGE_FILE, rows, verdict, write_results
-from train_eval.benchmark_results import collect
 from train_eval.cli_options import EvaluatorOptions, leave, this_command
-from train_eval.evaluator import TrainingEvaluator
 from train_eval.progress import duration
-from train_eval.settings import make_env
+from train_eval.settings import make_env, training_evaluator
 
 _LINE_SECONDS = 30.0  # between two lines of progress
 
@@ -65,6 +62,9 @@ class BenchmarkCommand(EvaluatorOptions):
                 )
         benchmark = self._benchmark()
         failures = self._execute(benchmark)
+        from train_eval.benchmark_page import HEADINGS, PAGE_FILE, rows, verdict, write_results
+        from train_eval.benchmark_results import collect
+
         results = collect(benchmark, self.out)
         write_results(results, self.out, this_command())
         title = f"{results.loss} in percent, {benchmark.budget:,} unique networks"
@@ -87,7 +87,7 @@ class BenchmarkCommand(EvaluatorOptions):
         env = make_env(self.env, **kwargs)
         if env.evaluator is None:
             raise InvalidInput(f"{self.env} has no evaluator: a benchmark needs rewards.")
-        if isinstance(env.evaluator, TrainingEvaluator):  # what one run trained, all others know
+        if training_evaluator(env) is not None:  # what one run trained, all others know
             kwargs["store"] = str((self.out / "store.sqlite").resolve())
         budget = min(self.budget, env.search_space.count())
         agents = self._agents(budget)

@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tyro
 from rich.console import Console
@@ -16,27 +16,19 @@ from gym_cnnarch import Architecture, InvalidInput
 from gym_cnnarch.layers import GlobalAveragePool, Softmax
 from gym_cnnarch.shapes import count_parameters
 from train_eval.cli_options import leave, specification
-from train_eval.datasets import ImageData, load_dataset
-from train_eval.evaluator import TrainingEvaluator, find_device
 from train_eval.executors import LocalExecutor, worker_environments
 from train_eval.final_recipe import DEFAULT, FinalRecipe
-from train_eval.final_training import FinalTask
-from train_eval.finalize import (
-    FOLDER,
-    Candidate,
-    candidates,
-    evaluate,
-    predict,
-    read_results,
-    train_all,
-    write_results,
-)
 from train_eval.importing import IMPORTED
 from train_eval.progress import duration
-from train_eval.runs import find_run
-from train_eval.settings import find_spec, make_env
+from train_eval.runs import FINAL_FOLDER, final_results, find_run
+from train_eval.settings import find_spec, make_env, training_evaluator
 from train_eval.summary import summarise
-from train_eval.trained import check_onnx, load_network
+
+if TYPE_CHECKING:
+    from train_eval.datasets import ImageData
+    from train_eval.evaluator import TrainingEvaluator
+    from train_eval.final_training import FinalTask
+    from train_eval.finalize import Candidate
 
 _out = Console()
 _err = Console(stderr=True)
@@ -72,12 +64,14 @@ class FinalOptions:
 
     def task(
         self,
-        evaluator: TrainingEvaluator,
+        evaluator: "TrainingEvaluator",
         folder: Path,
-        chosen: Sequence[Candidate],
+        chosen: Sequence["Candidate"],
         initial: dict[str, str] | None = None,
-    ) -> FinalTask:
+    ) -> "FinalTask":
         """The training of the chosen networks on the evaluator's data."""
+        from train_eval.final_training import FinalTask
+
         kind, separator, path = evaluator.dataset.partition(":")
         place = _absolute(path) if separator else ""
         return FinalTask(
@@ -91,8 +85,10 @@ class FinalOptions:
             initial=json.dumps(initial or {}),
         )
 
-    def train(self, chosen: Sequence[Candidate], task: FinalTask) -> None:
+    def train(self, chosen: Sequence["Candidate"], task: "FinalTask") -> None:
         """Trains what is not trained yet, and says what happens."""
+        from train_eval.finalize import train_all
+
         if self.workers is not None and self.workers < 1:
             raise InvalidInput(f"--workers must be at least 1, but is {self.workers}.")
         environments = worker_environments(self.workers, self.device)[: len(chosen)]
@@ -130,6 +126,9 @@ class FinalizeCommand(FinalOptions):
 
     def run(self) -> None:
         """Trains, tests, exports; what is done already is not done again."""
+        from train_eval.finalize import candidates, evaluate, write_results
+        from train_eval.trained import check_onnx
+
         if self.networks < 1 or self.ensemble < 1:
             raise InvalidInput("--networks and --ensemble must be at least 1.")
         self.final_recipe()
@@ -139,11 +138,10 @@ class FinalizeCommand(FinalOptions):
         summary = summarise(self.run_dir, store, run)
         chosen = candidates(summary, self.networks)
         evaluator = _evaluator(summary["settings"], self.env_kwargs())
-        folder = self.out or self.run_dir / FOLDER
+        folder = self.out or self.run_dir / FINAL_FOLDER
         test = _test_images(evaluator, self.data_root)
         self.train(chosen, self.task(evaluator, folder, chosen))
-        device = find_device(self.device)
-        results = evaluate(chosen, folder, test, self.ensemble, device)
+        results = evaluate(chosen, folder, test, self.ensemble, self.device)
         write_results(folder, results, self.onnx)
         _out.print(_table(results))
         _out.print(f"Networks: {folder}", markup=False, soft_wrap=True)
@@ -164,31 +162,33 @@ class TransferCommand(FinalOptions):
 
     def run(self) -> None:
         """Trains the network twice, and shows both test errors."""
+        from train_eval.finalize import Candidate, evaluate, write_results
+        from train_eval.trained import load_network
+
         self.final_recipe()
-        results = read_results(self.run_dir)
+        results = final_results(self.run_dir)
         if results is None:
             raise InvalidInput(f"{self.run_dir} is not finalized: run cnnarch finalize first.")
         best = results["networks"][0]
-        weights = self.run_dir / FOLDER / f"{best['name']}.safetensors"
+        weights = self.run_dir / FINAL_FOLDER / f"{best['name']}.safetensors"
         size = load_network(weights).card["input_shape"][1]
         recipe = specification(find_spec(self.env).kwargs.get("recipe"), (f"image_size={size}",))
         env = make_env(self.env, search_space=None, recipe=recipe, **self.env_kwargs())
-        evaluator = env.evaluator
-        if not isinstance(evaluator, TrainingEvaluator):
+        evaluator = training_evaluator(env)
+        if evaluator is None:
             raise InvalidInput(f"{self.env} has no data to train on: choose another.")
         architecture = _for_classes(Architecture.parse(best["architecture"]), evaluator)
         test = _test_images(evaluator, self.data_root)
         table = Table(title=f"{architecture} on {evaluator.dataset}", title_justify="left")
         table.add_column("weights at the beginning")
         table.add_column("test error", justify="right")
-        device = find_device(self.device)
         for name, initial in (("random", None), ("fine-tuned", str(weights.resolve()))):
             folder = (self.out or self.run_dir / "transfer" / self.env) / name
             parameters = count_parameters(architecture, evaluator.input_shape)
             candidate = Candidate("01", architecture, None, parameters)
             start = {} if initial is None else {str(architecture): initial}
             self.train([candidate], self.task(evaluator, folder, [candidate], start))
-            found = evaluate([candidate], folder, test, 1, device)
+            found = evaluate([candidate], folder, test, 1, self.device)
             write_results(folder, found, onnx=False)
             table.add_row(name, f"{found['networks'][0]['test_error']:.2%}")
         _out.print(table)
@@ -207,6 +207,9 @@ class PredictCommand:
 
     def run(self) -> None:
         """Prints a line an image: file, class and probability."""
+        from train_eval.finalize import predict
+        from train_eval.trained import load_network
+
         if not self.images:
             raise InvalidInput("Name at least one image.")
         trained = load_network(self.network)
@@ -217,7 +220,9 @@ class PredictCommand:
             _out.print(f"{path}  {words}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _test_images(evaluator: TrainingEvaluator, data_root: str | None) -> ImageData:
+def _test_images(evaluator: "TrainingEvaluator", data_root: str | None) -> "ImageData":
+    from train_eval.datasets import load_dataset
+
     return load_dataset(evaluator.dataset, data_root, "test", evaluator.recipe.image_size)
 
 
@@ -225,7 +230,7 @@ def _absolute(path: str) -> Path:
     return Path(path).expanduser().resolve()
 
 
-def _evaluator(settings: dict[str, Any], given: dict[str, Any]) -> TrainingEvaluator:
+def _evaluator(settings: dict[str, Any], given: dict[str, Any]) -> "TrainingEvaluator":
     """The search's evaluator, for its data and image size.
 
     Raises:
@@ -236,8 +241,8 @@ def _evaluator(settings: dict[str, Any], given: dict[str, Any]) -> TrainingEvalu
     if settings["recipe"] is not None:
         given = {"recipe": settings["recipe"], **given}
     env = make_env(settings["env"], **given, search_space=settings["search_space"])
-    evaluator = env.evaluator
-    if not isinstance(evaluator, TrainingEvaluator):
+    evaluator = training_evaluator(env)
+    if evaluator is None:
         raise InvalidInput(f"{settings['env']} trains nothing: finalize a search that trained.")
     if evaluator.task != settings["task"]:
         raise InvalidInput(
@@ -247,7 +252,7 @@ def _evaluator(settings: dict[str, Any], given: dict[str, Any]) -> TrainingEvalu
     return evaluator
 
 
-def _for_classes(architecture: Architecture, evaluator: TrainingEvaluator) -> Architecture:
+def _for_classes(architecture: Architecture, evaluator: "TrainingEvaluator") -> Architecture:
     """The same network for another number of classes."""
     *body, end = architecture.layers
     kind = GlobalAveragePool if isinstance(end, GlobalAveragePool) else Softmax

@@ -14,9 +14,8 @@ from rich.console import Console
 
 from gym_cnnarch import Architecture, Evaluation, InvalidInput
 from gym_cnnarch.env import CNNArchEnv
-from train_eval.evaluator import TrainingEvaluator
 from train_eval.executors import InlineExecutor, LocalExecutor, worker_environments
-from train_eval.settings import find_spec
+from train_eval.settings import find_spec, training_evaluator
 from train_eval.workers import describe_task
 
 
@@ -128,8 +127,7 @@ class ExecutorOptions:
     ) -> tuple[Executor, Callable[[Architecture, int], Evaluation], int]:
         """Where evaluations run, what is called there, and how many run at a time."""
         assert env.evaluator is not None, "commands that evaluate check it"
-        trains = isinstance(env.evaluator, TrainingEvaluator)
-        executor = self.executor or ("local" if trains else "inline")
+        executor = self.executor or ("local" if training_evaluator(env) else "inline")
         if executor == "inline":
             return InlineExecutor(), env.evaluator.evaluate, 1
         task = describe_task(env)

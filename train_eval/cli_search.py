@@ -18,7 +18,6 @@ from train_eval.runs import open_run, recorded_settings
 from train_eval.search import MAX_REPEATS, Learned, Search
 from train_eval.settings import default_lookahead, describe, make_env
 from train_eval.summary import summarise, tables
-from train_eval.surrogate import SurrogateEvaluator
 from train_eval.tensorboard_log import log_to_tensorboard
 
 _out = Console()
@@ -64,8 +63,8 @@ class SearchCommand(ExecutorOptions, EvaluatorOptions):
         agent = make_agent(agent_settings, env.search_space, self.seed)
         if env.evaluator is None:
             raise InvalidInput(f"{self.env} has no evaluator: a search needs one.")
-        if isinstance(env.evaluator, SurrogateEvaluator):
-            _err.print(env.evaluator.quality(), soft_wrap=True)
+        if (quality := getattr(env.evaluator, "quality", None)) is not None:  # a surrogate's
+            _err.print(quality(), soft_wrap=True)
         executor, evaluate, workers = self.make_executor(env)
         with executor:
             lookahead = self._lookahead(recorded, workers, budget)

@@ -14,12 +14,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from gym_cnnarch import InvalidInput
 from gym_cnnarch.table import Table
 from train_eval.cli_options import ExecutorOptions, TrainingOptions, leave
-from train_eval.evaluator import TrainingEvaluator
 from train_eval.progress import duration
-from train_eval.settings import make_env
+from train_eval.settings import make_env, training_evaluator
 from train_eval.store import Store
 from train_eval.table import TableBuilder
-from train_eval.table_summary import describe
 
 _SAVE_SECONDS = 300.0  # between two versions of an unfinished table
 _LINE_SECONDS = 60.0  # between two lines where there is no terminal
@@ -48,10 +46,11 @@ class BuildCommand(ExecutorOptions, TrainingOptions):
         """Trains what the table lacks, and writes it."""
         self.check_positive("seeds", "workers", "workers_per_gpu", "most")
         env = make_env(self.env, test=True, **self.kwargs())
-        if not isinstance(env.evaluator, TrainingEvaluator):
+        evaluator = training_evaluator(env)
+        if evaluator is None:
             raise InvalidInput(f"{self.env} does not train: choose an environment that does.")
         store = Store(self.store or self.out.with_suffix(".sqlite"))
-        builder = TableBuilder(env.search_space, env.evaluator, self.seeds, store)
+        builder = TableBuilder(env.search_space, evaluator, self.seeds, store)
         if self.out.exists():
             taken = builder.take(Table.load(self.out))
             _err.print(f"{self.out} holds {taken:,} trainings.", markup=False, soft_wrap=True)
@@ -122,6 +121,8 @@ class ShowTableCommand:
 
     def run(self) -> None:
         """Prints the description."""
+        from train_eval.table_summary import describe
+
         for part in describe(Table.load(self.file), self.top):
             _out.print(part, highlight=False)
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import torchvision
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
@@ -147,6 +146,8 @@ def _torchvision(
 
 def _open_torchvision(name: str, root: Path, part: Part) -> Any:
     """The torchvision data set; downloads it where it is not found."""
+    import torchvision  # takes as long as torch itself, which the other data sets are spared
+
     make: Callable[..., Any] = getattr(torchvision.datasets, TORCHVISION[name])
     chosen = {"split": part} if name == "svhn" else {"train": part == "train"}
     try:

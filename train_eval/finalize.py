@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 from gym_cnnarch import Architecture, InvalidInput
 from gym_cnnarch.files import replace_json
 from train_eval.datasets import ImageData
+from train_eval.evaluator import find_device
 from train_eval.final_training import Final, FinalTask
+from train_eval.runs import RESULTS
 from train_eval.trained import TrainedNetwork, export_onnx, load_network
 from train_eval.workers import WorkerDied, WorkerHung
-
-FOLDER = "final"
-RESULTS = "results.json"
 
 _BATCH = 256  # images of a forward pass
 
@@ -85,7 +84,7 @@ def evaluate(
     folder: Path,
     test: ImageData,
     ensemble: int,
-    device: torch.device,
+    device: str | None = None,
 ) -> dict[str, Any]:
     """Opens the test set: the error of each network, and of the first ones together.
 
@@ -95,7 +94,7 @@ def evaluate(
         folder: Where their files are.
         test: The test images.
         ensemble: Number of networks whose probabilities are averaged.
-        device: Where to compute.
+        device: Where to compute; None for CUDA where there is one, else the CPU.
 
     Returns:
         ``networks``, each with ``name``, ``architecture``, ``validation_accuracy``, ``parameters``
@@ -107,7 +106,7 @@ def evaluate(
         if not (folder / f"{candidate.name}.json").is_file():
             continue
         trained = load_network(folder / candidate.name)
-        answers = predict(trained, test.images, device)
+        answers = predict(trained, test.images, find_device(device))
         probabilities.append(answers)
         rows.append(
             {
@@ -158,15 +157,6 @@ def write_results(folder: Path, results: Mapping[str, Any], onnx: bool) -> None:
         replace_json(card_file, card)
     for row in results["networks"] if onnx else ():
         export_onnx(load_network(folder / row["name"]), folder / f"{row['name']}.onnx")
-
-
-def read_results(run_dir: Path) -> dict[str, Any] | None:
-    """The results of a run's final trainings, None if there are none."""
-    path = run_dir / FOLDER / RESULTS
-    if not path.is_file():
-        return None
-    results: dict[str, Any] = json.loads(path.read_text())
-    return results
 
 
 def _error(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> float:

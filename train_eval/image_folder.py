@@ -3,17 +3,19 @@
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from rich.console import Console
 from rich.progress import track
-from torchvision.datasets import ImageFolder
 
 from gym_cnnarch import InvalidInput
 from train_eval import decoded
+
+if TYPE_CHECKING:
+    from torchvision.datasets import ImageFolder
 
 _GREY_MODES = {"1", "L"}
 _MODES = _GREY_MODES | {"P", "RGB", "RGBA", "LA", "CMYK", "YCbCr", "LAB", "HSV"}
@@ -76,7 +78,9 @@ def from_array(array: NDArray[np.uint8]) -> Image.Image:
     return Image.fromarray(array[0] if len(array) == 1 else array.transpose(1, 2, 0).copy())
 
 
-def _open(folder: Path) -> ImageFolder:
+def _open(folder: Path) -> "ImageFolder":
+    from torchvision.datasets import ImageFolder
+
     if not folder.is_dir():
         raise InvalidInput(
             f"Expected images in {folder}/<class>/*.png or jpg, but there is no folder {folder}."

@@ -11,11 +11,11 @@ from agents import EpsilonSchedule, MetaQNN
 from gym_cnnarch import Architecture, SearchSpace
 from gym_cnnarch.layers import Conv, FullyConnected, Layer, Pool
 from gym_cnnarch.shapes import layer_shapes
-from train_eval.finalize import read_results
 from train_eval.importing import IMPORTED
 from train_eval.offline import learn_offline
 from train_eval.progress import duration
 from train_eval.report_figures import RunFigures
+from train_eval.runs import final_results
 from train_eval.store import Store
 from train_eval.summary import summarise
 
@@ -83,7 +83,7 @@ def write_report(run_dir: Path, store: Store, run: str, folder: Path, top: int =
 
 
 def _finalized(run_dir: Path) -> list[dict[str, Any]]:
-    results = read_results(run_dir)
+    results = final_results(run_dir)
     return [] if results is None else list(results["networks"])
 
 

@@ -14,6 +14,8 @@ from train_eval.store import Store
 
 RUN_FILE = "run.json"
 STORE = "store.sqlite"
+FINAL_FOLDER = "final"
+RESULTS = "results.json"
 
 
 def open_run(
@@ -69,6 +71,15 @@ def recorded_settings(run_dir: Path) -> dict[str, Any] | None:
     """The settings of the run in a folder, None if there is none yet."""
     known = _read_run_file(run_dir)
     return None if known is None else known["settings"]
+
+
+def final_results(run_dir: Path) -> dict[str, Any] | None:
+    """The results of a run's final trainings, None if there are none."""
+    path = run_dir / FINAL_FOLDER / RESULTS
+    if not path.is_file():
+        return None
+    results: dict[str, Any] = json.loads(path.read_text())
+    return results
 
 
 def made_with(workers: int) -> dict[str, Any]:

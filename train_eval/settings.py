@@ -2,14 +2,18 @@
 
 import hashlib
 import json
+import sys
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec, load_env_creator
 
 from gym_cnnarch import InvalidInput
 from gym_cnnarch.env import CNNArchEnv
+
+if TYPE_CHECKING:
+    from train_eval.evaluator import TrainingEvaluator
 
 
 @dataclass(frozen=True)
@@ -119,3 +123,15 @@ def make_env(env_id: str, **kwargs: Any) -> CNNArchEnv:
     env = gym.make(find_spec(env_id), **kwargs).unwrapped
     assert isinstance(env, CNNArchEnv), "find_spec sees to that"
     return env
+
+
+def training_evaluator(env: CNNArchEnv) -> "TrainingEvaluator | None":
+    """The environment's evaluator if it trains networks, else None.
+
+    To ask does not import torch: an evaluator that trains has imported it.
+    """
+    if "train_eval.evaluator" not in sys.modules:
+        return None
+    from train_eval.evaluator import TrainingEvaluator
+
+    return env.evaluator if isinstance(env.evaluator, TrainingEvaluator) else None

@@ -7,7 +7,7 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,10 +15,12 @@ from gym_cnnarch import Architecture, Evaluation, InvalidInput, SearchSpace
 from gym_cnnarch.evaluation import STATUSES
 from gym_cnnarch.shapes import count_macs, count_parameters
 from gym_cnnarch.table import MISSING, Table
-from train_eval.evaluator import TrainingEvaluator
 from train_eval.runs import made_with
 from train_eval.store import Store
 from train_eval.workers import result
+
+if TYPE_CHECKING:
+    from train_eval.evaluator import TrainingEvaluator
 
 MAX_ARCHITECTURES = 1_000_000
 """Of a space that a table is built for."""
@@ -56,7 +58,7 @@ class TableBuilder:
     """
 
     def __init__(
-        self, space: SearchSpace, evaluator: TrainingEvaluator, seeds: int, store: Store
+        self, space: SearchSpace, evaluator: "TrainingEvaluator", seeds: int, store: Store
     ) -> None:
         if space.count() > MAX_ARCHITECTURES:
             raise InvalidInput(

@@ -54,6 +54,25 @@ def test_agents_load_numpy_alone():
 
 
 @pytest.mark.parametrize(
+    "arguments",
+    [
+        "--help",
+        "search --budget 5 --env CNNArch-CIFAR10Table-v0 --run-dir {folder}/run",
+        "benchmark --seeds 1 --budget 5 --agents uniform --workers 1 --out {folder}/benchmark",
+    ],
+    ids=["help", "search", "benchmark"],
+)
+def test_commands_that_train_nothing_load_no_torch(tmp_path, arguments):
+    words = arguments.format(folder=tmp_path).split()
+    loaded = loaded_after(
+        f"import contextlib, sys\nfrom train_eval.cli import main\nsys.argv[1:] = {words!r}\n"
+        "with contextlib.suppress(SystemExit):\n    main()"
+    )
+    assert "train_eval" in loaded
+    assert loaded.isdisjoint({"torch", "torchvision", "sklearn"})
+
+
+@pytest.mark.parametrize(
     ("package", "imported"),
     [
         ("gym_cnnarch", "agents"),

@@ -36,7 +36,8 @@ class TableEvaluator:
     """Answers from a table in which every network of a space was trained several times.
 
     Test accuracies are for judging an agent afterwards (``optimum``, ``regret``); no evaluation and
-    so no reward contains them.
+    so no reward contains them. ``train_seconds`` is the median of a network's repeats: seeds cost
+    nearly the same, while now and then a machine had other work too.
 
     Args:
         dataset: None; a table says itself what its networks were trained on.
@@ -131,14 +132,23 @@ class TableEvaluator:
         mean: NDArray[np.float64] = self.table.test[self.table.complete].mean(axis=0)
         return mean
 
+    @cached_property
+    def _seconds(self) -> NDArray[np.float64]:
+        """(N,), median of the repeats' seconds of training, by rank."""
+        median: NDArray[np.float64] = np.median(self.table.train_seconds[self.table.complete], 0)
+        return median
+
     def _result(self, rank: int, choice: int) -> Evaluation:
         if self.repeat == "mean":
             return self._mean(rank)
         position = choice if self.repeat == "sample" else int(self.repeat)
-        return _without_test(self.table.evaluation(rank, int(self.table.complete[position])))
+        evaluation = self.table.evaluation(rank, int(self.table.complete[position]))
+        return dataclasses.replace(
+            evaluation, test_accuracy=None, train_seconds=float(self._seconds[rank])
+        )
 
     def _mean(self, rank: int) -> Evaluation:
-        """Everything averaged, a failed training counting 0; ``ok`` if one succeeded."""
+        """Accuracies averaged, a failed training counting 0; ``ok`` if one succeeded."""
         each = [self.table.evaluation(rank, int(p)) for p in self.table.complete]
         succeeded = [e for e in each if e.status == "ok"]
         curves = [e.curve for e in succeeded] or [()]
@@ -149,13 +159,9 @@ class TableEvaluator:
             parameters=each[0].parameters,
             macs=each[0].macs,
             curve=tuple(curve.tolist()),
-            train_seconds=float(np.mean([e.train_seconds for e in each])),
+            train_seconds=float(self._seconds[rank]),
             cached=True,
         )
-
-
-def _without_test(evaluation: Evaluation) -> Evaluation:
-    return dataclasses.replace(evaluation, test_accuracy=None)
 
 
 def _find(table: str | Path) -> Path:

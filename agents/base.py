@@ -42,6 +42,12 @@ class Episode:
                 f"An episode of T steps has T + 1 observations, T actions and T masks, T > 0; came "
                 f"{len(self.observations)}, {steps} and {len(self.action_masks)}."
             )
+        inside = self.actions.min() >= 0 and self.actions.max() < self.action_masks.shape[-1]
+        if self.action_masks.ndim != 2 or not inside:
+            raise ValueError(
+                f"An episode has masks (T, A) and actions 0 to A - 1; came masks of shape "
+                f"{self.action_masks.shape} and actions {self.actions.tolist()}."
+            )
 
 
 class Sequences(Protocol):
@@ -57,7 +63,10 @@ class Sequences(Protocol):
 
 
 class Agent(Protocol):
-    """Chooses actions and learns from finished episodes; deterministic given its seed."""
+    """Chooses actions and learns from finished episodes; deterministic given its seed.
+
+    Episodes are played to their end: an agent may keep track of the one that it is in.
+    """
 
     def act(self, observation: Observation, action_mask: NDArray[Any]) -> int:
         """A legal action; ``action_mask`` is (A,), non-zero where legal."""

@@ -63,6 +63,11 @@ class QTable:
         return known._replace(reward=float(episode.reward))
 
     def _make_trace(self, episode: Episode) -> Trace:
+        if episode.action_masks.shape[1] != self.num_actions:
+            raise ValueError(
+                f"The table has {self.num_actions} actions, but the episode "
+                f"{episode.action_masks.shape[1]}."
+            )
         offsets = [self._offset(observation) for observation in episode.observations[:-1]]
         positions = [o + int(a) for o, a in zip(offsets, episode.actions, strict=True)]
         readers = [

@@ -39,6 +39,7 @@ class Architecture:
     layers: tuple[Layer, ...]
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "layers", tuple(self.layers))
         if not self.layers or not isinstance(self.layers[-1], Terminator):
             last = f"ends with {self.layers[-1]}" if self.layers else "is empty"
             raise InvalidInput(f"An architecture must end with SM or GAP, but this one {last}.")

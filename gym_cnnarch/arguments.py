@@ -8,6 +8,9 @@ from gym_cnnarch.evaluation import Evaluator, load
 from gym_cnnarch.registration import DATASET_INPUTS
 from gym_cnnarch.search_space import SearchSpace
 
+_SETTINGS = {"dataset", "data_root", "recipe", "device", "store", "table"}
+"""Registered arguments, and those of commands, which stay when ``evaluator`` takes their place."""
+
 
 def make_evaluator(evaluator: str | Evaluator | None, settings: dict[str, Any]) -> Evaluator | None:
     """The evaluator that an argument names or is.
@@ -15,18 +18,24 @@ def make_evaluator(evaluator: str | Evaluator | None, settings: dict[str, Any]) 
     Raises:
         InvalidInput: If it is none, or cannot take the settings.
     """
-    if not isinstance(evaluator, str):
-        if evaluator is None or hasattr(evaluator, "evaluate"):
-            return evaluator
-        raise InvalidInput(
-            f"The evaluator must be 'module:attribute', an Evaluator or None, not {evaluator!r}."
-        )
+    if evaluator is None or not isinstance(evaluator, str):
+        for name in settings.keys() - _SETTINGS:
+            raise InvalidInput(f"There is no argument {name!r} of the environment.")
+        return None if evaluator is None else _checked(evaluator)
     make = load(evaluator)
     try:
         inspect.signature(make).bind(**settings)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:  # ValueError: built-in types without a signature
         raise InvalidInput(f"{evaluator} cannot take these arguments: {error}.") from error
-    made: Evaluator = make(**settings)
+    return _checked(make(**settings))
+
+
+def _checked(evaluator: Any) -> Evaluator:
+    if isinstance(evaluator, type) or not callable(getattr(evaluator, "evaluate", None)):
+        raise InvalidInput(
+            f"The evaluator must be 'module:attribute', an Evaluator or None, not {evaluator!r}."
+        )
+    made: Evaluator = evaluator
     return made
 
 

@@ -200,9 +200,21 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
         rule = self.search_space.broken_rule(self._mdp.states[state], layer)
         return gym.error.InvalidAction(f"Action {action}, {layer}, is illegal: {rule}.")
 
+    def close(self) -> None:
+        """Closes an evaluator that the environment has made; one that was given may be shared."""
+        close = getattr(self.evaluator, "close", None)
+        if self.evaluator_name is not None and close is not None:
+            close()
+
     def __getstate__(self) -> dict[str, Any]:
-        """Arguments and state, so that a copy goes on in the middle of an episode."""
-        names = ("_state", "_ended", "_np_random", "_np_random_seed")
+        """Arguments and state, so that a copy goes on in the middle of an episode.
+
+        A copy makes its evaluator anew if that was given by name, and shares nothing with it.
+        """
+        names = (
+            "_state", "_ended", "_np_random", "_np_random_seed", "spec", "action_space",
+            "observation_space",
+        )  # fmt: skip
         episode = {"_layers": list(self._layers), **{name: getattr(self, name) for name in names}}
         return {**EzPickle.__getstate__(self), "episode": episode}
 
@@ -258,12 +270,12 @@ def evaluation_info(architecture: Architecture, evaluation: Evaluation) -> dict[
     """An episode's final info; what is not known is left out."""
     info = {
         "architecture": str(architecture),
-        "accuracy": evaluation.accuracy,
+        "accuracy": float(evaluation.accuracy),  # one type: vector environments stack the infos
         "status": evaluation.status,
-        "parameters": evaluation.parameters,
-        "macs": evaluation.macs,
-        "cached": evaluation.cached,
+        "parameters": int(evaluation.parameters),
+        "macs": int(evaluation.macs),
+        "cached": bool(evaluation.cached),
     }
     if evaluation.train_seconds is not None:
-        info["train_seconds"] = evaluation.train_seconds
+        info["train_seconds"] = float(evaluation.train_seconds)
     return info

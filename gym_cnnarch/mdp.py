@@ -76,29 +76,18 @@ def compile_mdp(space: SearchSpace, observe_size: ObserveSize = "bin") -> MDP:
         observe_size: Whether the size field is the paper's bin or the representation size n itself
             (0 after an FC layer).
     """
-    index = {space.start: START}
-    states = [space.start]
-    rows: list[list[int]] = []
-    for state in states:  # grows while it is read: breadth first
-        row = []
-        for layer in space.actions:
-            if space.broken_rule(state, layer) is not None:
-                row.append(-1)
-                continue
-            after = space.successor(state, layer)
-            if after not in index:
-                index[after] = len(states)
-                states.append(after)
-            row.append(index[after])
-        rows.append(row)
-    next_state = np.array(rows, dtype=np.int64)
+    states = tuple(space.successors)
+    index = {state: number for number, state in enumerate(states)}
+    number_of = {layer: action for action, layer in enumerate(space.actions)}
+    next_state = np.full((len(states), len(space.actions)), -1, dtype=np.int64)
+    for state, successors in space.successors.items():
+        for layer, after in successors.items():
+            next_state[index[state], number_of[layer]] = index[after]
     terminal = np.array([isinstance(state.last, Terminator) for state in states])
     legal = next_state >= 0
     legal[terminal, -1] = True
     observations = np.array([_observation(space, s, observe_size) for s in states], dtype=np.int64)
-    tables = MDP(
-        tuple(states), observations, _nvec(space, observe_size), legal, next_state, terminal
-    )
+    tables = MDP(states, observations, _nvec(space, observe_size), legal, next_state, terminal)
     for array in (tables.observations, tables.nvec, legal, next_state, terminal):
         array.setflags(write=False)  # the cache shares them between environments
     return tables

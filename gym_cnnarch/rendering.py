@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from itertools import zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,7 +62,7 @@ def rgb_array(layers: Sequence[Layer], space: SearchSpace) -> NDArray[np.uint8]:
     counts = layer_parameters(layers, space.input_shape)
     middle = _MARGIN + _TALLEST // 2
     previous_right = None
-    for column, (layer, shape) in enumerate(zip_longest((None, *layers), shapes)):
+    for column, (layer, shape) in enumerate(zip((None, *layers), shapes, strict=True)):
         centre = _MARGIN + column * _COLUMN + _COLUMN // 2
         width, height = _box(shape, space.input_shape[1])
         box = (centre - width // 2, middle - height // 2, centre + width // 2, middle + height // 2)

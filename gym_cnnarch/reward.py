@@ -32,7 +32,7 @@ def make_reward(name: str = "accuracy", failure_reward: float = 0.0) -> RewardFu
     Raises:
         InvalidInput: If there is no such reward.
     """
-    if name not in _REWARDS and ":" not in str(name):
+    if not isinstance(name, str) or (name not in _REWARDS and ":" not in name):
         raise InvalidInput(
             f"No reward {name!r}: expected {', '.join(_REWARDS)} or 'module:function'."
         )
@@ -42,6 +42,8 @@ def make_reward(name: str = "accuracy", failure_reward: float = 0.0) -> RewardFu
         raise InvalidInput(
             f"failure_reward must be a number, but is {failure_reward!r}."
         ) from error
+    if not math.isfinite(failure_reward):
+        raise InvalidInput(f"failure_reward must be finite, but is {failure_reward}.")
     function = _REWARDS[name] if name in _REWARDS else load(name)
     if not callable(function):
         raise InvalidInput(f"The reward {name!r} must be a function, but is {function!r}.")

@@ -108,7 +108,7 @@ class SearchSpace:
         elif isinstance(spec, str | Mapping):
             limits = {"preset": spec} if isinstance(spec, str) else dict(spec)
             preset = limits.pop("preset", "metaqnn")
-            if preset not in PRESETS:
+            if not isinstance(preset, str) or preset not in PRESETS:
                 raise InvalidInput(
                     f"No search space {preset!r}: the presets are {', '.join(PRESETS)}."
                 )
@@ -269,36 +269,39 @@ class SearchSpace:
         return self._branches[state]
 
     @cached_property
-    def _completions(self) -> dict[State, int]:
-        """Number of ways to finish the network from each reachable state."""
-        successors: dict[State, list[State]] = {self.start: []}
+    def successors(self) -> Mapping[State, Mapping[Layer, State]]:
+        """Each reachable state, by depth, with its legal layers in order and where they lead to."""
+        successors: dict[State, dict[Layer, State]] = {self.start: {}}
         states = [self.start]
-        for state in states:  # grows while it is read: by depth
+        for state in states:  # grows while it is read
             for layer in self.actions:
                 if self.broken_rule(state, layer) is None:
-                    after = self.successor(state, layer)
-                    successors[state].append(after)
+                    after = successors[state][layer] = self.successor(state, layer)
                     if after not in successors:
-                        successors[after] = []
+                        successors[after] = {}
                         states.append(after)
+        return successors
+
+    @cached_property
+    def _completions(self) -> dict[State, int]:
+        """Number of ways to finish the network from each reachable state."""
         completions: dict[State, int] = {}
-        for state in reversed(states):
+        for state in reversed(list(self.successors)):
             ended = isinstance(state.last, Terminator)
-            completions[state] = int(ended) + sum(completions[s] for s in successors[state])
+            after = self.successors[state].values()
+            completions[state] = int(ended) + sum(completions[s] for s in after)
         return completions
 
     @cached_property
     def _branches(self) -> dict[State, dict[Layer, tuple[int, State]]]:
         """For each state and legal layer, how many ways to finish come before it, and where to."""
         branches: dict[State, dict[Layer, tuple[int, State]]] = {}
-        for state in self._completions:
+        for state, successors in self.successors.items():
             branches[state] = {}
             smaller = 0
-            for layer in self.actions:
-                if self.broken_rule(state, layer) is None:
-                    after = self.successor(state, layer)
-                    branches[state][layer] = smaller, after
-                    smaller += self._completions[after]
+            for layer, after in successors.items():
+                branches[state][layer] = smaller, after
+                smaller += self._completions[after]
         return branches
 
 

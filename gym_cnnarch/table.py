@@ -105,7 +105,16 @@ class Table:
         return np.maximum(self.correct_test, 0) / images
 
     def evaluation(self, rank: int, position: int) -> Evaluation:
-        """What the training with the seed at ``position`` gave, as it was then."""
+        """What the training with the seed at ``position`` gave, as it was then.
+
+        Raises:
+            InvalidInput: If the network was not trained with it yet.
+        """
+        if self.status[position, rank] == MISSING:
+            raise InvalidInput(
+                f"{self.space.unrank(rank)} was not trained with seed {self.seeds[position]} yet: "
+                f"continue with cnnarch table build."
+            )
         curve = self.correct_validation[position, rank]
         accuracies = tuple((curve[curve != MISSING] / self.metadata["validation_images"]).tolist())
         test = int(self.correct_test[position, rank])
@@ -154,7 +163,7 @@ class Table:
                     f"{path} has format {header['format']}, written by a newer version of "
                     f"gym-cnnarch: upgrade it."
                 )
-            table = cls(header["metadata"], **arrays)
+            table, checksum = cls(header["metadata"], **arrays), header["checksum"]
         except FileNotFoundError as error:
             raise InvalidInput(
                 f"There is no table {path}: name a file that cnnarch table build wrote, or a "
@@ -166,7 +175,7 @@ class Table:
             raise InvalidInput(
                 f"{path} is no table of results, or it is damaged: {error}"
             ) from error
-        if table.checksum() != header["checksum"]:
+        if table.checksum() != checksum:
             raise InvalidInput(f"{path} is damaged: its checksum differs; get it anew.")
         return table
 

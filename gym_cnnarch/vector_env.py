@@ -30,7 +30,7 @@ class CNNArchVectorEnv(VectorEnv[NDArray[np.int64], NDArray[np.int64], NDArray[A
     Args:
         num_envs: N.
         autoreset_mode: When an environment whose episode has ended is reset: ``NextStep`` (by the
-            next step, whose action is ignored), ``SameStep`` (at once; the last observation and
+            next step, whose action may be any), ``SameStep`` (at once; the last observation and
             info are in ``final_obs`` and ``final_info``) or ``Disabled`` (by
             ``reset(options={"reset_mask": mask})``).
         arguments: Those of ``CNNArchEnv``.
@@ -39,7 +39,7 @@ class CNNArchVectorEnv(VectorEnv[NDArray[np.int64], NDArray[np.int64], NDArray[A
         InvalidInput: If an argument cannot be used.
     """
 
-    metadata = {"render_modes": ["ansi", "rgb_array"], "render_fps": 2}  # noqa: RUF012
+    metadata = CNNArchEnv.metadata
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class CNNArchVectorEnv(VectorEnv[NDArray[np.int64], NDArray[np.int64], NDArray[A
         self._needs_layers = self._results is None or self.render_mode is not None
         self._streams = UniformStreams(num_envs)
         self._begun = False
-        self._ended = np.zeros(num_envs, dtype=bool)
+        self._ended = np.ones(num_envs, dtype=bool)  # until the first reset of each
         self._states = np.full(num_envs, START)
         self._ranks = np.zeros(num_envs, dtype=np.int64)
         self._actions = np.zeros((num_envs, self.search_space.max_layers + 1), dtype=np.int64)
@@ -143,6 +143,15 @@ class CNNArchVectorEnv(VectorEnv[NDArray[np.int64], NDArray[np.int64], NDArray[A
         infos |= self._mask_info(np.ones(self.num_envs, dtype=bool))
         truncated = np.zeros(self.num_envs, dtype=bool)
         return self._observations(), rewards, terminated.copy(), truncated, infos
+
+    @property
+    def np_random_seed(self) -> tuple[int, ...]:  # type: ignore[override]
+        """The seed of each environment, (N,), as ``SyncVectorEnv`` has it."""
+        return tuple(self._streams.seed_of(i) for i in range(self.num_envs))
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Closes the evaluator as ``CNNArchEnv`` does."""
+        self._env.close()
 
     def action_masks(self) -> NDArray[np.bool_]:
         """(N, A) bool, the legal actions."""
@@ -231,7 +240,7 @@ class CNNArchVectorEnv(VectorEnv[NDArray[np.int64], NDArray[np.int64], NDArray[A
         masks = self._masks.take(self._states, axis=0)
         if not which.all():
             masks[~which] = 0
-        return {"action_mask": masks, "_action_mask": which}
+        return {"action_mask": masks, "_action_mask": which.copy()}
 
 
 def _reset_mask(options: dict[str, Any] | None, num_envs: int) -> NDArray[np.bool_]:

@@ -51,20 +51,27 @@ class UniformStreams:
 
     def __init__(self, num_envs: int) -> None:
         self._generators: list[np.random.Generator | None] = [None] * num_envs
+        self._seeds = [0] * num_envs  # of the generators that there are
         self._numbers = np.zeros((num_envs, _BLOCK))
         self._used = np.full(num_envs, _BLOCK)
 
     def seed(self, i: int, seed: int | None) -> None:
         """Begins the stream of environment i anew, unless the seed is None."""
         if seed is not None:
-            self._generators[i] = seeding.np_random(seed)[0]
+            self._generators[i], self._seeds[i] = seeding.np_random(seed)
             self._used[i] = _BLOCK
+
+    def seed_of(self, i: int) -> int:
+        """The seed of environment i, by chance if nobody gave it one."""
+        self.generator(i)
+        return self._seeds[i]
 
     def generator(self, i: int) -> np.random.Generator:
         """The generator of environment i, seeded by chance if nobody did."""
         generator = self._generators[i]
         if generator is None:
-            generator = self._generators[i] = seeding.np_random()[0]
+            generator, self._seeds[i] = seeding.np_random()
+            self._generators[i] = generator
         return generator
 
     def draw(self, which: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -78,6 +78,10 @@ class TrainingEvaluator:
         with _one_at_a_time:
             return train(architecture, self.data, self.recipe, seed, on_epoch)
 
+    def close(self) -> None:
+        """Closes the store; nothing can be evaluated any more."""
+        self._store.close()
+
     def prepare(self) -> None:
         """Reads the images, which otherwise the first network does."""
         self.data.prepare()

@@ -21,6 +21,15 @@ def test_lengths_that_do_not_fit_are_refused_with_their_values(lengths):
         Episode(*arrays(*lengths), reward=0.5)
 
 
+@pytest.mark.parametrize("action", [-1, 5])
+def test_an_action_that_the_masks_do_not_know_is_refused(action):
+    observations, actions, masks = arrays(4, 3, 3)
+    with pytest.raises(ValueError, match="actions 0 to A - 1"):
+        Episode(observations, actions + action, masks, reward=0.5)
+    with pytest.raises(ValueError, match=r"masks of shape \(3,\)"):
+        Episode(observations, actions, masks[:, 0], reward=0.5)
+
+
 def test_lists_become_arrays():
     episode = Episode([[0, 0], [1, 1]], [2], [[1, 0, 1]], 0.5)
     assert episode.observations.dtype == episode.actions.dtype == np.int64

@@ -210,7 +210,17 @@ def test_a_copy_goes_on_in_the_middle_of_an_episode():
     assert ours[4]["architecture"] == theirs[4]["architecture"] == "[C(8,1,1), P(2,2), SM(10)]"
 
 
-@pytest.mark.parametrize("settings", [{"evaluator": 5}, {"failure_reward": "low"}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"evaluator": 5},
+        {"evaluator": Recorder},
+        {"failure_reward": "low"},
+        {"failure_reward": float("nan")},
+        {"reward": ["accuracy"]},
+        {"search_space": {"preset": ["digits"]}},
+    ],
+)
 def test_an_argument_of_the_wrong_kind_is_refused_when_it_is_given(settings):
     with pytest.raises(InvalidInput):
         gym.make("CNNArch-Digits-v0", **{"evaluator": None, **settings})

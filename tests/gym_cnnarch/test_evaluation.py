@@ -3,11 +3,13 @@
 import collections
 import re
 
+import gymnasium as gym
 import pytest
 
-from gym_cnnarch import Evaluation, InvalidInput
+from gym_cnnarch import InvalidInput
 from gym_cnnarch.env import CNNArchEnv
 from gym_cnnarch.evaluation import STATUSES, load
+from gym_cnnarch.vector_env import CNNArchVectorEnv
 
 EVALUATOR_MODULE = """
 from gym_cnnarch import Evaluation
@@ -80,6 +82,28 @@ def test_a_search_space_that_contradicts_the_data_is_refused(own_evaluator):
         CNNArchEnv({"num_classes": 4}, evaluator="own_evaluator:Fixed")
 
 
-def test_an_evaluation_of_a_table_may_know_nothing_of_training():
-    looked_up = Evaluation(accuracy=0.5, status="ok", parameters=1, macs=1)
-    assert (looked_up.curve, looked_up.train_seconds, looked_up.message) == ((), None, "")
+@pytest.mark.parametrize("name", ["collections:Counter", "types:SimpleNamespace"])
+def test_what_is_no_evaluator_is_refused_at_once(name):
+    with pytest.raises(InvalidInput, match=r"evaluator must be|cannot take these arguments"):
+        CNNArchEnv(evaluator=name)
+    with pytest.raises(InvalidInput, match="evaluator must be"):
+        CNNArchEnv(evaluator=load(name))
+
+
+@pytest.mark.parametrize("make", [gym.make, gym.make_vec])
+def test_an_argument_that_nothing_takes_is_refused_by_name(make):
+    with pytest.raises(InvalidInput, match="'invalid_actoin'"):
+        make("CNNArch-Digits-v0", evaluator=None, invalid_actoin="raise")
+
+
+def test_closing_closes_what_the_environment_made(own_evaluator, monkeypatch):
+    closed = []
+    fixed = load("own_evaluator:Fixed")
+    monkeypatch.setattr(fixed, "close", lambda self: closed.append(self), raising=False)
+    CNNArchEnv(evaluator=fixed("mine")).close()
+    assert closed == []
+    env = CNNArchEnv(evaluator="own_evaluator:Fixed")
+    env.close()
+    many = CNNArchVectorEnv(2, evaluator="own_evaluator:Fixed")
+    many.close()
+    assert closed == [env.evaluator, many.evaluator]

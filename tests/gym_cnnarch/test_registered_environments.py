@@ -79,8 +79,13 @@ def test_twins_with_one_seed_stay_equal(env_id, kwargs):
 @every_environment
 def test_a_pickled_environment_plays_like_the_original(env_id, kwargs):
     env = gym.make(env_id, **kwargs).unwrapped
+    env.action_space.seed(4)
     copy = pickle.loads(pickle.dumps(env))
     assert copy.search_space == env.search_space
+    assert copy.spec == env.spec is not None
+    assert [copy.action_space.sample() for _ in range(9)] == [
+        env.action_space.sample() for _ in range(9)
+    ]
     assert data_equivalence(untimed(play(copy, seed=5)), untimed(play(env, seed=5)), exact=True)
 
 
@@ -96,7 +101,7 @@ def test_a_specification_survives_json(env_id, kwargs):
 
 
 @every_environment
-def test_every_state_can_be_rendered(env_id, kwargs):
+def test_every_state_of_an_episode_can_be_rendered(env_id, kwargs):
     for mode, is_frame in {
         "ansi": lambda frame: isinstance(frame, str) and "input" in frame,
         "rgb_array": lambda f: f.dtype == np.uint8 and f.ndim == 3 and f.shape[2] == 3,
@@ -135,7 +140,7 @@ def test_vector_environments_stack_observations_and_masks(env_id, kwargs):
 
 
 @every_environment
-def test_both_masks_agree_in_every_state(env_id, kwargs):
+def test_both_masks_agree(env_id, kwargs):
     env = gym.make(env_id, **kwargs)
     env.action_space.seed(1)
     for _ in range(EPISODES):
@@ -165,7 +170,8 @@ def test_masked_episodes_end_with_a_described_network(env_id, kwargs):
         assert "invalid_action" not in info
         succeeded = terminated and info.get("status") == "ok"
         assert reward == (info["accuracy"] if succeeded else 0.0)
-        assert {"architecture", "parameters", "macs"}.isdisjoint(info) != terminated
+        described = {"architecture", "parameters", "macs"} & info.keys()
+        assert len(described) == (3 if terminated else 0)
 
 
 @every_environment

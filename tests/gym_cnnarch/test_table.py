@@ -72,7 +72,6 @@ def test_files_that_are_no_tables_are_refused(table, tmp_path):
         Table.load(tmp_path / "pickled.npz")
     with pytest.raises(InvalidInput, match="cannot have macs of shape"):
         replace(table, macs=table.macs[1:])
-    table.metadata["note"] = "made by a newer version"
     table.save(tmp_path / "newer.npz")
     with np.load(tmp_path / "newer.npz") as arrays:
         content = dict(arrays)
@@ -95,6 +94,8 @@ def test_repeats_are_single_trainings_and_their_mean(table, file):
             assert sample.evaluate(architecture, 3 + i) == expected
             assert TableEvaluator(table=file, repeat=i).evaluate(architecture, 7) == expected
         average = mean.evaluate(architecture)
+        curves = [np.array(e.curve) for e in each if e.status == "ok"]
+        assert average.curve == pytest.approx(sum(curves) / 3 if curves else ())
         rewarded = [e.accuracy if e.status == "ok" else 0.0 for e in each]
         assert average.accuracy == pytest.approx(np.mean(rewarded))
         assert average.train_seconds == seconds
@@ -139,6 +140,9 @@ def test_unfinished_seeds_are_left_out(tmp_path):
     make_table(complete=False).save(tmp_path / "table.npz")
     evaluator = TableEvaluator(table=tmp_path / "table.npz")
     assert evaluator.repeats == 2
+    missing = int(np.flatnonzero(evaluator.table.status[2] == MISSING)[0])
+    with pytest.raises(InvalidInput, match="not trained with seed 2 yet"):
+        evaluator.table.evaluation(missing, 2)
     with pytest.raises(InvalidInput, match="repeat is one of 'sample', 'mean', 0, 1, not 2"):
         TableEvaluator(table=tmp_path / "table.npz", repeat=2)
     make_table(seeds=1, complete=False).save(tmp_path / "table.npz")

@@ -60,6 +60,7 @@ def test_it_equals_single_environments(table_file, mode, repeat, observe_size):
     expected_observations, expected_infos = singles.reset(seed=3)
     assert_equal(observations, expected_observations)
     assert_equal(infos, expected_infos)
+    assert many.np_random_seed == singles.np_random_seed == tuple(range(3, 3 + N))
     rng = np.random.default_rng(1)
     ended = 0
     for step in range(400):
@@ -68,8 +69,9 @@ def test_it_equals_single_environments(table_file, mode, repeat, observe_size):
         for ours, theirs in zip(results, expected, strict=True):
             assert_equal(ours, theirs)
         ended += results[2].sum()
-        if mode is AutoresetMode.DISABLED and results[2].any():
-            mask = {"reset_mask": results[2]}
+        wanted = results[2] if mode is AutoresetMode.DISABLED else rng.random(N) < 0.02
+        if wanted.any():
+            mask = {"reset_mask": wanted}
             seed = [step if i % 2 else None for i in range(N)]
             for ours, theirs in zip(
                 many.reset(seed=seed, options=dict(mask)),
@@ -117,6 +119,9 @@ def test_it_renders_each_network():
 
 def test_steps_and_resets_that_cannot_be_are_refused():
     many = CNNArchVectorEnv(2, **CONSTRUCTION, invalid_action="raise", autoreset_mode="Disabled")
+    with pytest.raises(gym.error.ResetNeeded):
+        many.step(np.array([0, 0]))
+    many.reset(options={"reset_mask": np.array([True, False])})
     with pytest.raises(gym.error.ResetNeeded):
         many.step(np.array([0, 0]))
     many.reset(seed=0)

@@ -1,6 +1,6 @@
 """Measures how well a search uses two cores.
 
-Trains the same networks in five settings, one torch thread a process, and prints networks per hour
+Trains the same networks in four settings, one torch thread a process, and prints networks per hour
 and the ratio 2 / 1 of each pair, with medians:
 
 - search: `LocalExecutor` with 1 worker and with 2, in turn; the same random walk, lookahead 8,

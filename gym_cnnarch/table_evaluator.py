@@ -69,7 +69,7 @@ class TableEvaluator:
     ) -> None:
         if dataset is not None:
             raise InvalidInput(f"A table has its results already: leave out dataset={dataset!r}.")
-        self.table = Table.load(_find(table))
+        self.table = Table.load(find_table(table))
         self.search_space = self.table.space
         self.input_shape = self.search_space.input_shape
         self.num_classes = self.search_space.num_classes
@@ -164,7 +164,7 @@ class TableEvaluator:
         )
 
 
-def _find(table: str | Path) -> Path:
+def find_table(table: str | Path) -> Path:
     """The file of a shipped table's name, or the path itself."""
     shipped = _SHIPPED / f"{table}.npz"
     return shipped if Path(table).name == str(table) and shipped.is_file() else Path(table)

@@ -1,5 +1,6 @@
 """Comparing agents: all pairs of agent and seed, in parallel, each kept when it is finished."""
 
+import dataclasses
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -11,9 +12,9 @@ from typing import Any
 from loky import ProcessPoolExecutor
 
 from gym_cnnarch import InvalidInput
-from gym_cnnarch.files import replace_json
+from gym_cnnarch.files import replace_json, unfinished_name
 from train_eval.benchmark_run import Run, write
-from train_eval.runs import versions
+from train_eval.runs import LOCK, STORE, versions
 from train_eval.workers import WorkersUnavailable, begin_worker
 
 BENCHMARK_FILE = "benchmark.json"
@@ -49,6 +50,7 @@ class Benchmark:
         seeds: Number of seeds, 0, 1, 2, ...; an agent may have its own.
         budget: Number of unique networks.
         max_episodes: Number of episodes of one run at most.
+        trains: Whether networks are trained: what one run trained, all others of the folder know.
     """
 
     env: str
@@ -58,16 +60,20 @@ class Benchmark:
     seeds: Mapping[str, int]
     budget: int
     max_episodes: int
+    trains: bool = False
 
     def pairs(self) -> Iterator[Pair]:
         """All pairs, seed by seed."""
         for seed in range(max(self.seeds.values())):
             yield from (Pair(label, seed) for label in self.agents if seed < self.seeds[label])
 
-    def run(self, pair: Pair) -> Run:
+    def run(self, pair: Pair, folder: Path) -> Run:
         """What a pair is to do."""
+        kwargs = dict(self.kwargs)
+        if self.trains:
+            kwargs["store"] = str((folder / STORE).resolve())
         agent = self.agents[pair.label]
-        return Run(self.env, self.kwargs, agent, pair.seed, self.budget, self.max_episodes)
+        return Run(self.env, kwargs, agent, pair.seed, self.budget, self.max_episodes)
 
     def execute(self, folder: Path, workers: int) -> Iterator[Pair]:
         """Runs what the folder lacks, and yields each pair when it is finished or has failed.
@@ -77,14 +83,14 @@ class Benchmark:
             WorkersUnavailable: If a worker process died.
         """
         self.describe(folder)
-        todo = [pair for pair in self.pairs() if not result_file(folder, pair).is_file()]
+        todo = self.missing(folder)
         environment = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
         pool = ProcessPoolExecutor(
             workers, env=environment, initializer=begin_worker, initargs=(os.getpid(),)
         )
         try:
             futures = [
-                pool.submit(_execute, pair, self.run(pair), result_file(folder, pair))
+                pool.submit(_execute, pair, self.run(pair, folder), result_file(folder, pair))
                 for pair in todo
             ]
             for future in as_completed(futures):
@@ -101,8 +107,11 @@ class Benchmark:
         """The pairs without a result."""
         return [pair for pair in self.pairs() if not result_file(folder, pair).is_file()]
 
-    def describe(self, folder: Path) -> None:
+    def describe(self, folder: Path) -> "Benchmark":
         """Writes down what is run; more agents or seeds may be added to a folder later.
+
+        Returns:
+            The benchmark with all agents and seeds that the folder was ever asked for.
 
         Raises:
             InvalidInput: If the folder holds another benchmark, or something else.
@@ -112,7 +121,7 @@ class Benchmark:
         if path.is_file():
             theirs = _read(path)
             agents, seeds = theirs["agents"], theirs["seeds"]
-            changes = [name for name in _SHARED if ours[name] != theirs[name]]
+            changes = [n for n in _SHARED if _wherever(n, ours[n]) != _wherever(n, theirs[n])]
             for label, settings in ours["agents"].items():
                 if agents.setdefault(label, settings) != settings:
                     changes.append(label)
@@ -123,12 +132,22 @@ class Benchmark:
                 )
             most = {n: max(seeds.get(n, 0), ours["seeds"].get(n, 0)) for n in agents}
             ours |= {"agents": agents, "seeds": most}
-        elif folder.exists() and any(folder.iterdir()):
+        elif folder.exists() and {entry.name for entry in folder.iterdir()} - _BEGUN:
             raise InvalidInput(f"{folder} holds something else: name a new or an empty folder.")
         replace_json(path, ours)
+        return dataclasses.replace(self, agents=ours["agents"], seeds=ours["seeds"])
 
 
-_SHARED = ("env", "kwargs", "task", "budget", "max_episodes", "made_with")
+_SHARED = ("env", "kwargs", "task", "budget", "max_episodes", "trains", "made_with")
+_BEGUN = {LOCK, unfinished_name(BENCHMARK_FILE)}  # of a benchmark that was killed while it began
+_PLACES = {"data_root", "table", "curves"}  # the task says what is there
+
+
+def _wherever(name: str, value: Any) -> Any:
+    """Keyword arguments without the places of files, which may be moved."""
+    if name != "kwargs":
+        return value
+    return {key: given for key, given in value.items() if key not in _PLACES}
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
 
-from gym_cnnarch import Architecture, InvalidInput, SearchSpace
+from gym_cnnarch import Architecture, InvalidInput, SearchSpace, __version__
 from gym_cnnarch.mdp import compile_mdp
 from gym_cnnarch.registration import DATASET_INPUTS
 from train_eval.cli_benchmark import BenchmarkCommand
@@ -112,6 +112,8 @@ class ShowCommand:
 
     def run(self) -> None:
         """Prints the tables or the JSON."""
+        if self.top < 1:
+            raise InvalidInput(f"--top must be at least 1, but is {self.top}.")
         store, run = find_run(self.run_dir)
         summary = summarise(self.run_dir, store, run)
         if self.json:
@@ -144,13 +146,16 @@ Command = (
 
 def main() -> None:
     """Entry point: 0 is success, 2 the user's mistake, 1 anything else, 130 Ctrl-C."""
+    if sys.argv[1:] == ["--version"]:
+        print(f"cnnarch {__version__}")
+        return
     command: Any = tyro.cli(
         Command,
         prog="cnnarch",
         description="CNN architecture search with reinforcement learning.",
         config=(tyro.conf.FlagCreatePairsOff,),
     )
-    sys.path.append(str(Path.cwd()))  # for agents, rewards and evaluators of one's own
+    sys.path.append(str(Path.cwd()))  # for agents of one's own
     try:
         command.run()
     except InvalidInput as error:

@@ -13,10 +13,13 @@ from rich.console import Console
 from rich.table import Table
 
 from gym_cnnarch import InvalidInput
+from gym_cnnarch.env import CNNArchEnv
 from train_eval.agent_settings import LABELS, SB3_PREFIX, benchmark_settings
 from train_eval.benchmark import REPEATS, Benchmark, Pair
 from train_eval.cli_options import EvaluatorOptions, leave, this_command
+from train_eval.plotting import check_plots
 from train_eval.progress import duration
+from train_eval.runs import LOCK, in_use
 from train_eval.settings import make_env, training_evaluator
 
 _LINE_SECONDS = 30.0  # between two lines of progress
@@ -50,7 +53,7 @@ class BenchmarkCommand(EvaluatorOptions):
     out: Path = Path("runs/benchmark")
     """Folder of the results."""
     workers: int | None = None
-    """Runs at a time. Default: one a core."""
+    """Runs at a time. Default: one a core, and 1 where networks are trained on a GPU."""
 
     def run(self) -> None:
         """Runs what is missing, then writes the tables and figures."""
@@ -60,12 +63,19 @@ class BenchmarkCommand(EvaluatorOptions):
                 raise InvalidInput(
                     f"--{name.replace('_', '-')} must be at least 1, but is {value}."
                 )
-        benchmark = self._benchmark()
-        failures = self._execute(benchmark)
+        check_plots()
+        env = make_env(self.env, **self.kwargs())
+        trains = training_evaluator(env)
+        on_gpu = trains is not None and trains.data.device.type != "cpu"
+        workers = self.workers or (1 if on_gpu else loky.cpu_count())
+        benchmark = self._benchmark(env)
+        everything = benchmark.describe(self.out)
+        with in_use(self.out / LOCK):
+            failures = self._execute(benchmark, workers)
         from train_eval.benchmark_page import HEADINGS, PAGE_FILE, rows, verdict, write_results
         from train_eval.benchmark_results import collect
 
-        results = collect(benchmark, self.out)
+        results = collect(everything, self.out)
         write_results(results, self.out, this_command())
         title = f"{results.loss} in percent, {benchmark.budget:,} unique networks"
         table = Table(*HEADINGS, title=title, box=box.SIMPLE_HEAD)
@@ -82,25 +92,22 @@ class BenchmarkCommand(EvaluatorOptions):
                 )
             sys.exit(1)
 
-    def _benchmark(self) -> Benchmark:
-        kwargs = self.kwargs()
-        env = make_env(self.env, **kwargs)
+    def _benchmark(self, env: CNNArchEnv) -> Benchmark:
         if env.evaluator is None:
             raise InvalidInput(f"{self.env} has no evaluator: a benchmark needs rewards.")
-        if training_evaluator(env) is not None:  # what one run trained, all others know
-            kwargs["store"] = str((self.out / "store.sqlite").resolve())
         budget = min(self.budget, env.search_space.count())
         agents = self._agents(budget)
         sb3 = {label for label, s in agents.items() if str(s["name"]).startswith(SB3_PREFIX)}
         fewer = self.sb3_seeds or self.seeds
         return Benchmark(
             self.env,
-            kwargs,
+            self.kwargs(),
             env.evaluator.task,
             agents,
             {label: fewer if label in sb3 else self.seeds for label in agents},
             budget,
             self.max_episodes or REPEATS * budget,
+            training_evaluator(env) is not None,
         )
 
     def _agents(self, budget: int) -> dict[str, dict[str, Any]]:
@@ -122,9 +129,8 @@ class BenchmarkCommand(EvaluatorOptions):
             raise InvalidInput(f"--agents names nobody: choose from {', '.join(LABELS)}.")
         return agents
 
-    def _execute(self, benchmark: Benchmark) -> list[Pair]:
+    def _execute(self, benchmark: Benchmark, workers: int) -> list[Pair]:
         """Runs all pairs and returns those that failed."""
-        workers = self.workers or loky.cpu_count()
         total = sum(1 for _ in benchmark.pairs())
         todo = len(benchmark.missing(self.out))
         failures: list[Pair] = []

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +21,8 @@ from train_eval.executors import LocalExecutor, worker_environments
 from train_eval.final_recipe import DEFAULT, FinalRecipe
 from train_eval.importing import IMPORTED
 from train_eval.progress import duration
-from train_eval.runs import FINAL_FOLDER, final_results, find_run
-from train_eval.settings import find_spec, make_env, training_evaluator
+from train_eval.runs import FINAL_FOLDER, LOCK, final_results, find_run, in_use, recorded_data
+from train_eval.settings import absolute_dataset, find_spec, make_env, training_evaluator
 from train_eval.summary import summarise
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class FinalOptions:
     seed: int = 0
     """Seed of the trainings."""
     dataset: str | None = None
-    """Data set, if the environment does not say it: folder:PATH or npz:FILE."""
+    """Data set, if neither the environment nor the run says it: folder:PATH or npz:FILE."""
     data_root: str | None = None
     """Folder that holds torchvision's files of the data set."""
     device: str | None = None
@@ -72,11 +73,10 @@ class FinalOptions:
         """The training of the chosen networks on the evaluator's data."""
         from train_eval.final_training import FinalTask
 
-        kind, separator, path = evaluator.dataset.partition(":")
-        place = _absolute(path) if separator else ""
+        data_root = self.data_root
         return FinalTask(
-            dataset=f"{kind}{separator}{place}",
-            data_root=None if self.data_root is None else str(_absolute(self.data_root)),
+            dataset=absolute_dataset(evaluator.dataset),
+            data_root=None if data_root is None else str(Path(data_root).expanduser().resolve()),
             image_size=evaluator.recipe.image_size,
             recipe=json.dumps(specification(DEFAULT, self.recipe), sort_keys=True),
             device=self.device,
@@ -85,18 +85,23 @@ class FinalOptions:
             initial=json.dumps(initial or {}),
         )
 
-    def train(self, chosen: Sequence["Candidate"], task: "FinalTask") -> None:
-        """Trains what is not trained yet, and says what happens."""
+    def train(self, chosen: Sequence["Candidate"], task: "FinalTask") -> list[str]:
+        """Trains what is not trained yet, says what happens, and names what could not be done."""
         from train_eval.finalize import train_all
 
         if self.workers is not None and self.workers < 1:
             raise InvalidInput(f"--workers must be at least 1, but is {self.workers}.")
         environments = worker_environments(self.workers, self.device)[: len(chosen)]
+        failed = []
+        folder = Path(task.folder)
+        folder.mkdir(parents=True, exist_ok=True)
         try:
-            with LocalExecutor(environments) as executor:
+            with in_use(folder / LOCK), LocalExecutor(environments) as executor:
                 for number, (candidate, final) in enumerate(
                     train_all(chosen, task, executor, self.seed), start=1
                 ):
+                    if final.status != "ok":
+                        failed.append(candidate.name)
                     what = (
                         f"training loss {final.losses[-1]:.4f}" if final.losses else final.message
                     )
@@ -107,6 +112,7 @@ class FinalOptions:
                     )  # fmt: skip
         except KeyboardInterrupt:
             leave(f"Stopped; every whole epoch is in {task.folder}.")
+        return failed
 
 
 @dataclass
@@ -137,16 +143,27 @@ class FinalizeCommand(FinalOptions):
         store, run = find_run(self.run_dir)
         summary = summarise(self.run_dir, store, run)
         chosen = candidates(summary, self.networks)
+        recorded = recorded_data(self.run_dir)
+        self.dataset = self.dataset or recorded.get("dataset")
+        self.data_root = self.data_root or recorded.get("data_root")
         evaluator = _evaluator(summary["settings"], self.env_kwargs())
         folder = self.out or self.run_dir / FINAL_FOLDER
         test = _test_images(evaluator, self.data_root)
-        self.train(chosen, self.task(evaluator, folder, chosen))
+        failed = self.train(chosen, self.task(evaluator, folder, chosen))
         results = evaluate(chosen, folder, test, self.ensemble, self.device)
+        if not results["networks"]:
+            _err.print("No network could be trained to its end: see what is said above.")
+            sys.exit(1)
         write_results(folder, results, self.onnx)
         _out.print(_table(results))
+        if test is None:
+            _out.print(f"{evaluator.dataset} has no test images: nothing was tested.", markup=False)
         _out.print(f"Networks: {folder}", markup=False, soft_wrap=True)
         first = shlex.quote(str(folder / f"{results['networks'][0]['name']}.safetensors"))
         _out.print(f"Next: cnnarch predict {first} IMAGES...", markup=False, soft_wrap=True)
+        if failed:
+            _err.print(f"Not trained to their end: {', '.join(failed)}.", markup=False)
+            sys.exit(1)
 
 
 @dataclass
@@ -179,6 +196,8 @@ class TransferCommand(FinalOptions):
             raise InvalidInput(f"{self.env} has no data to train on: choose another.")
         architecture = _for_classes(Architecture.parse(best["architecture"]), evaluator)
         test = _test_images(evaluator, self.data_root)
+        if test is None:
+            raise InvalidInput(f"{evaluator.dataset} has no test images to compare by.")
         table = Table(title=f"{architecture} on {evaluator.dataset}", title_justify="left")
         table.add_column("weights at the beginning")
         table.add_column("test error", justify="right")
@@ -187,7 +206,8 @@ class TransferCommand(FinalOptions):
             parameters = count_parameters(architecture, evaluator.input_shape)
             candidate = Candidate("01", architecture, None, parameters)
             start = {} if initial is None else {str(architecture): initial}
-            self.train([candidate], self.task(evaluator, folder, [candidate], start))
+            if self.train([candidate], self.task(evaluator, folder, [candidate], start)):
+                sys.exit(1)
             found = evaluate([candidate], folder, test, 1, self.device)
             write_results(folder, found, onnx=False)
             table.add_row(name, f"{found['networks'][0]['test_error']:.2%}")
@@ -220,14 +240,12 @@ class PredictCommand:
             _out.print(f"{path}  {words}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _test_images(evaluator: "TrainingEvaluator", data_root: str | None) -> "ImageData":
-    from train_eval.datasets import load_dataset
+def _test_images(evaluator: "TrainingEvaluator", data_root: str | None) -> "ImageData | None":
+    from train_eval.datasets import has_test_images, load_both
 
-    return load_dataset(evaluator.dataset, data_root, "test", evaluator.recipe.image_size)
-
-
-def _absolute(path: str) -> Path:
-    return Path(path).expanduser().resolve()
+    if not has_test_images(evaluator.dataset):
+        return None
+    return load_both(evaluator.dataset, data_root, evaluator.recipe.image_size)[1]
 
 
 def _evaluator(settings: dict[str, Any], given: dict[str, Any]) -> "TrainingEvaluator":
@@ -267,12 +285,16 @@ def _table(results: dict[str, Any]) -> Table:
     for row in results["networks"]:
         table.add_row(
             row["name"],
-            f"{row['test_error']:.2%}",
+            _percent(row["test_error"]),
             f"{row['validation_accuracy']:.2%}",
             f"{row['parameters']:,}",
             Text(row["architecture"]),
         )
     together = results["ensemble"]
     names = f"mean of the probabilities of {', '.join(together['networks'])}"
-    table.add_row("all", f"{together['test_error']:.2%}", "", "", names)
+    table.add_row("all", _percent(together["test_error"]), "", "", names)
     return table
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{share:.2%}"

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from gym_cnnarch import Architecture, Evaluation, InvalidInput
 from gym_cnnarch.env import CNNArchEnv
+from gym_cnnarch.table_evaluator import find_table
 from train_eval.executors import InlineExecutor, LocalExecutor, worker_environments
 from train_eval.settings import find_spec, training_evaluator
 from train_eval.workers import describe_task
@@ -40,7 +41,8 @@ class EnvOptions:
     """Limits of the space: a preset (metaqnn, metaqnn-18, digits, small) and limits, such as
     'metaqnn max_layers=6 conv_filters=[16,32]'. Default: the environment's."""
     table: Path | None = None
-    """For environments that look results up: another file that cnnarch table build wrote."""
+    """For environments that look results up: a shipped table, or a file that cnnarch table build
+    wrote."""
 
     def kwargs(self) -> dict[str, Any]:
         """The environment's keyword arguments that the options change."""
@@ -51,7 +53,8 @@ class EnvOptions:
         if self.data_root is not None:
             changed["data_root"] = self.data_root
         if self.table is not None:
-            changed["table"] = str(self.table.resolve())
+            shipped = find_table(self.table) != self.table
+            changed["table"] = str(self.table if shipped else self.table.resolve())
         for name, words in (("recipe", self.recipe), ("search_space", self.search_space)):
             if words:
                 changed[name] = specification(registered.get(name), words)
@@ -147,9 +150,13 @@ class ExecutorOptions:
 def specification(registered: Any, words: tuple[str, ...]) -> dict[str, Any]:
     """``quick epochs=5`` as plain data; without a preset the settings change the registered one."""
     base = {"preset": registered} if isinstance(registered, str) else dict(registered or {})
-    for word in words:
+    for position, word in enumerate(words):
         name, separator, text = word.partition("=")
         if not separator:
+            if position:
+                raise InvalidInput(
+                    f"A preset comes first and alone, then NAME=VALUE; came {' '.join(words)}."
+                )
             base = {"preset": name}
             continue
         try:

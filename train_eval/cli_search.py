@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from rich.console import Console
 
@@ -14,9 +14,15 @@ from gym_cnnarch import InvalidInput
 from train_eval.agent_settings import make_agent, metaqnn_settings
 from train_eval.cli_options import EvaluatorOptions, ExecutorOptions, leave
 from train_eval.progress import SearchProgress
-from train_eval.runs import open_run, recorded_settings
+from train_eval.runs import LOCK, in_use, open_run, recorded_settings
 from train_eval.search import MAX_REPEATS, Learned, Search
-from train_eval.settings import default_lookahead, describe, make_env
+from train_eval.settings import (
+    absolute_dataset,
+    default_lookahead,
+    describe,
+    make_env,
+    training_evaluator,
+)
 from train_eval.summary import summarise, tables
 from train_eval.tensorboard_log import log_to_tensorboard
 
@@ -28,9 +34,10 @@ _err = Console(stderr=True)
 class SearchCommand(ExecutorOptions, EvaluatorOptions):
     """Search for good networks; every trained network is kept. The same command continues it."""
 
-    agent: Literal["metaqnn", "random_walk", "uniform", "evolution", "reinforce"] = "metaqnn"
-    """The agent: tabular Q-learning with replay; uniform over legal actions, or over networks;
-    regularised evolution; policy gradients with a tabular policy."""
+    agent: str = "metaqnn"
+    """The agent: metaqnn (tabular Q-learning with replay), random_walk (uniform over legal
+    actions), uniform (over networks), evolution (regularised), reinforce (policy gradients with a
+    tabular policy), or MODULE:CLASS, your own."""
     budget: int | None = None
     """Number of unique networks to train. Default: that of the schedule, the paper's 2,700."""
     seed: int = 0
@@ -69,10 +76,12 @@ class SearchCommand(ExecutorOptions, EvaluatorOptions):
         with executor:
             lookahead = self._lookahead(recorded, workers, budget)
             settings = describe(env, agent_settings, self.seed, budget, lookahead)
-            store = open_run(self.run_dir, settings, self.store, workers)
-            search = Search(env, settings, agent, evaluate, store, executor)
-            progress = SearchProgress(search, budget, executor, workers, _err)
-            self._follow(progress, budget, store.path)
+            data = self._data() if training_evaluator(env) else {}
+            store = open_run(self.run_dir, settings, self.store, workers, data)
+            with in_use(self.run_dir / LOCK):
+                search = Search(env, settings, agent, evaluate, store, executor)
+                progress = SearchProgress(search, budget, executor, workers, _err)
+                self._follow(progress, budget, store.path)
         if search.exhausted:
             _err.print(
                 f"No new network in {MAX_REPEATS} episodes in a row: ended after {progress.unique}."
@@ -90,6 +99,13 @@ class SearchCommand(ExecutorOptions, EvaluatorOptions):
                 f"--alpha, --replay and --schedule are options of metaqnn: leave them out for "
                 f"{self.agent}."
             )
+
+    def _data(self) -> dict[str, str]:
+        """Where the images are, as far as the environment does not say it."""
+        data = {} if self.dataset is None else {"dataset": absolute_dataset(self.dataset)}
+        if self.data_root is not None:
+            data["data_root"] = str(Path(self.data_root).expanduser().resolve())
+        return data
 
     def _follow(self, progress: SearchProgress, budget: int, store_path: str | Path) -> None:
         episodes: Generator[Learned] = progress.follow()

@@ -13,8 +13,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from gym_cnnarch import InvalidInput
 from gym_cnnarch.table import Table
+from gym_cnnarch.table_evaluator import find_table
 from train_eval.cli_options import ExecutorOptions, TrainingOptions, leave
 from train_eval.progress import duration
+from train_eval.runs import in_use
 from train_eval.settings import make_env, training_evaluator
 from train_eval.store import Store
 from train_eval.table import TableBuilder
@@ -58,7 +60,8 @@ class BuildCommand(ExecutorOptions, TrainingOptions):
         missing = builder.missing()
         total = builder.seeds * builder.space.count()
         begun, saved = total - len(missing), time.monotonic()
-        with executor, _Progress(begun, total) as progress:
+        lock = self.out.with_suffix(".lock")
+        with in_use(lock), executor, _Progress(begun, total) as progress:
             try:
                 results = builder.train(missing[: self.most], executor, evaluate, workers)
                 with contextlib.closing(results):
@@ -115,7 +118,7 @@ class ShowTableCommand:
     """Describe a table: accuracies, noise between seeds, the best networks, the cost."""
 
     file: tyro.conf.Positional[Path]
-    """The file of the table."""
+    """The file of the table, or a shipped table's name, cifar10-16x16."""
     top: int = 10
     """Number of networks to list."""
 
@@ -123,7 +126,9 @@ class ShowTableCommand:
         """Prints the description."""
         from train_eval.table_summary import describe
 
-        for part in describe(Table.load(self.file), self.top):
+        if self.top < 1:
+            raise InvalidInput(f"--top must be at least 1, but is {self.top}.")
+        for part in describe(Table.load(find_table(self.file)), self.top):
             _out.print(part, highlight=False)
 
 

@@ -1,5 +1,6 @@
 """Data sets by name: labelled images as arrays."""
 
+import contextlib
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from gym_cnnarch import InvalidInput
 from train_eval import decoded, image_folder
 
 Part = Literal["train", "test"]
+
+_UNREADABLE = (ValueError, OSError, EOFError, TypeError, zipfile.BadZipFile)  # an .npz file
 
 TORCHVISION = {
     "cifar10": "CIFAR10",
@@ -74,6 +77,41 @@ def load_dataset(
     if name in TORCHVISION:
         return _torchvision(name, data_root, part, image_size)
     raise InvalidInput(f"No data set {name!r}: expected {NAMES}.")
+
+
+def load_both(
+    name: str, data_root: str | Path | None = None, image_size: int | None = None
+) -> tuple[ImageData, ImageData]:
+    """The training and the test images.
+
+    Raises:
+        InvalidInput: If one of them cannot be used, or they differ in their classes or their shape.
+    """
+    train = load_dataset(name, data_root, "train", image_size)
+    test = load_dataset(name, data_root, "test", image_size)
+    if train.class_names != test.class_names:
+        raise InvalidInput(
+            f"The test images of {name} have other classes than its training images: "
+            f"{', '.join(test.class_names)}, not {', '.join(train.class_names)}."
+        )
+    if train.images.shape[1:] != test.images.shape[1:]:
+        raise InvalidInput(
+            f"The test images of {name} have the shape {test.images.shape[1:]}, its training "
+            f"images {train.images.shape[1:]}: set image_size, and give both the same channels."
+        )
+    return train, test
+
+
+def has_test_images(name: str) -> bool:
+    """Whether a data set has a test part: one's own need not."""
+    kind, _, place = name.partition(":")
+    path = Path(place).expanduser()
+    if kind == "folder":
+        return (path / "test").exists()
+    if kind == "npz" and path.is_file():
+        with contextlib.suppress(*_UNREADABLE), np.load(path, allow_pickle=False) as archive:
+            return "x_test" in archive
+    return True
 
 
 def stratified_split(
@@ -172,7 +210,7 @@ def _npz(path: Path, part: Part, image_size: int | None) -> ImageData:
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
                 arrays = dict(archive)
-        except (ValueError, OSError, EOFError, TypeError, zipfile.BadZipFile) as error:
+        except _UNREADABLE as error:
             raise InvalidInput(f"{path} is not a readable .npz file ({error}).") from error
         for array in (f"x_{part}", f"y_{part}"):
             if array not in arrays:

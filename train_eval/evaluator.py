@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from gym_cnnarch import Architecture, Evaluation, InvalidInput
-from train_eval.datasets import NAMES, load_dataset
+from train_eval.datasets import NAMES, load_both, load_dataset
 from train_eval.recipe import Recipe
 from train_eval.store import Store
 from train_eval.training import EpochCallback, train
@@ -52,8 +52,12 @@ class TrainingEvaluator:
         if dataset is None:
             raise InvalidInput(f"Training needs a dataset (--dataset for commands): {NAMES}.")
         self.recipe = Recipe.from_spec(recipe)
-        data = load_dataset(dataset, data_root, "train", self.recipe.image_size)
-        tested = load_dataset(dataset, data_root, "test", self.recipe.image_size) if test else None
+        size = self.recipe.image_size
+        data, tested = (
+            load_both(dataset, data_root, size)
+            if test
+            else (load_dataset(dataset, data_root, "train", size), None)
+        )
         self.data = TrainingData(data, self.recipe, find_device(device), tested)
         self.dataset = dataset
         self.fingerprints = [d.fingerprint for d in (data, tested) if d is not None]

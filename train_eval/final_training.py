@@ -218,9 +218,9 @@ class _Training:
         network.load_state_dict(_part(tensors, _WEIGHTS))
         momentum = _part(tensors, _MOMENTUM)
         for name, parameter in network.named_parameters():
-            optimizer.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(
-                momentum[name]
-            )  # in the parameter's layout
+            if name in momentum:
+                in_its_layout = torch.empty_like(parameter).copy_(momentum[name])
+                optimizer.state[parameter]["momentum_buffer"] = in_its_layout
         losses: list[float] = json.loads(known["losses"])
         return losses
 

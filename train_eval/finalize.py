@@ -82,7 +82,7 @@ def _outcome(future: Future[Final]) -> Final:
 def evaluate(
     chosen: Sequence[Candidate],
     folder: Path,
-    test: ImageData,
+    test: ImageData | None,
     ensemble: int,
     device: str | None = None,
 ) -> dict[str, Any]:
@@ -92,7 +92,7 @@ def evaluate(
         chosen: The networks, the best by validation accuracy first; those that could not be trained
             to their end have no files and are left out.
         folder: Where their files are.
-        test: The test images.
+        test: The test images; None if there are none, and the errors are not known.
         ensemble: Number of networks whose probabilities are averaged.
         device: Where to compute; None for CUDA where there is one, else the CPU.
 
@@ -105,29 +105,29 @@ def evaluate(
     for candidate in chosen:
         if not (folder / f"{candidate.name}.json").is_file():
             continue
-        trained = load_network(folder / candidate.name)
-        answers = predict(trained, test.images, find_device(device))
-        probabilities.append(answers)
+        if test is not None:
+            trained = load_network(folder / candidate.name)
+            probabilities.append(predict(trained, test.images, find_device(device)))
         rows.append(
             {
                 "name": candidate.name,
                 "architecture": str(candidate.architecture),
                 "validation_accuracy": candidate.validation_accuracy,
                 "parameters": candidate.parameters,
-                "test_error": _error(answers, test.labels),
+                "test_error": None if test is None else _error(probabilities[-1], test.labels),
             }
         )
-    if not rows:
-        raise InvalidInput("No network could be trained to its end: see what is said above.")
-    together = np.mean(probabilities[:ensemble], axis=0)
+    together = None
+    if test is not None and rows:
+        together = _error(np.mean(probabilities[:ensemble], axis=0), test.labels)
     return {
         "networks": rows,
         "ensemble": {
             "networks": [row["name"] for row in rows[:ensemble]],
-            "test_error": _error(together, test.labels),
+            "test_error": together,
         },
-        "test_images": len(test.labels),
-        "test_fingerprint": test.fingerprint,
+        "test_images": 0 if test is None else len(test.labels),
+        "test_fingerprint": None if test is None else test.fingerprint,
     }
 
 
@@ -159,5 +159,5 @@ def write_results(folder: Path, results: Mapping[str, Any], onnx: bool) -> None:
         export_onnx(load_network(folder / row["name"]), folder / f"{row['name']}.onnx")
 
 
-def _error(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+def _error(probabilities: NDArray[np.floating[Any]], labels: NDArray[np.int64]) -> float:
     return float((probabilities.argmax(axis=1) != labels).mean())

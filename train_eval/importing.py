@@ -160,7 +160,10 @@ def _judge(row: Row, space: SearchSpace) -> tuple[str, Architecture | None]:
 
 def _rows(path: Path, content: str) -> Iterator[Row]:
     reader = csv.DictReader(content.splitlines())
-    columns = reader.fieldnames or []
+    try:
+        columns, rows = reader.fieldnames or [], list(reader)
+    except csv.Error as error:
+        raise InvalidInput(f"Cannot read {path} ({error}): name a published CSV file.") from error
     epochs = [name for name in columns if name.startswith("acc_")]
     if "net" not in columns or not (epochs or "accuracy_best_val" in columns):
         raise InvalidInput(
@@ -168,7 +171,7 @@ def _rows(path: Path, content: str) -> Iterator[Row]:
             f"of learning curves (columns net, acc_1, acc_2, ...): it has "
             f"{', '.join(columns) or 'no columns'}."
         )
-    for row in reader:
+    for row in rows:
         curve = [number for name in epochs if not math.isnan(number := _number(row[name]))]
         best = max(curve, default=math.nan) if epochs else _number(row["accuracy_best_val"])
         yield Row(

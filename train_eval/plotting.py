@@ -1,5 +1,6 @@
 """What all figures share: matplotlib, loaded late, and files that repeat byte by byte."""
 
+import importlib.util
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,16 @@ _STYLE = {
 }  # fmt: skip
 
 
+def check_plots() -> None:
+    """Refuses to begin what ends with figures.
+
+    Raises:
+        InvalidInput: If matplotlib is missing.
+    """
+    if importlib.util.find_spec("matplotlib") is None:
+        raise InvalidInput("The figures need matplotlib: pip install 'gym-cnnarch[plots]'.")
+
+
 def draw_figures(
     figures: Mapping[str, Callable[[Any], bool]], folder: Path, height: float
 ) -> list[str]:
@@ -34,15 +45,12 @@ def draw_figures(
     Raises:
         InvalidInput: If matplotlib is missing.
     """
-    try:
-        import matplotlib
+    check_plots()
+    import matplotlib
 
-        matplotlib.use("Agg")
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise InvalidInput(
-            "The figures need matplotlib: pip install 'gym-cnnarch[plots]'."
-        ) from error
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
     style: Any = _STYLE
     drawn = []
     with plt.rc_context(style):

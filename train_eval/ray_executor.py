@@ -1,8 +1,12 @@
 """Evaluations as tasks on a Ray cluster."""
 
 import contextlib
+import functools
 import logging
+import math
 import socket
+import threading
+from collections import deque
 from concurrent.futures import Executor, Future
 from typing import Any
 
@@ -62,7 +66,7 @@ class RayExecutor(Executor):
         try:
             ray.init(
                 address=address or "local",
-                num_cpus=None if address else workers or loky.cpu_count(),
+                num_cpus=None if address else _processors(workers, cpus),
                 runtime_env={
                     "py_modules": [gym_cnnarch, agents, train_eval],
                     "env_vars": {"OMP_NUM_THREADS": "1"},
@@ -89,20 +93,35 @@ class RayExecutor(Executor):
         )
         self._evaluate = remote(_evaluate)
         self._references: dict[Future[Evaluation], Any] = {}
+        self._waiting: deque[tuple[Future[Evaluation], EvaluationTask, Architecture, int]] = deque()
+        self._running = 0
+        self._lock = threading.RLock()  # Ray calls back in its own thread, or at once
 
     def submit(  # type: ignore[override]
         self, fn: EvaluationTask, /, architecture: Architecture, seed: int
     ) -> Future[Evaluation]:
-        """Evaluates wherever the cluster has room."""
-        reference = self._evaluate.remote(fn, architecture, seed)
+        """Evaluates wherever the cluster has room, ``workers`` at a time."""
         future: Future[Evaluation] = Future()
-        self._references[future] = reference
-        reference.future().add_done_callback(lambda done: self._finish(future, done))
+        with self._lock:
+            self._waiting.append((future, fn, architecture, seed))
+            self._start_next()
         return future
+
+    def _start_next(self) -> None:
+        """Starts what waits, as far as it may; the lock is held."""
+        while self._waiting and self._running < self.workers:
+            future, task, architecture, seed = self._waiting.popleft()
+            self._running += 1
+            reference = self._references[future] = self._evaluate.remote(task, architecture, seed)
+            finish = functools.partial(self._finish, future)
+            reference.future().add_done_callback(finish)
 
     def _finish(self, future: Future[Evaluation], done: Future[Evaluation]) -> None:
         """Passes a result on; what Ray says of dead workers and nodes in our own words."""
-        self._references.pop(future, None)
+        with self._lock:
+            self._references.pop(future, None)
+            self._running -= 1
+            self._start_next()
         error = done.exception()
         if error is None:
             future.set_result(done.result())
@@ -124,10 +143,18 @@ class RayExecutor(Executor):
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Ends the tasks at once, and Ray if it was started here; the cluster goes on."""
+        with self._lock:
+            while self._waiting:
+                self._waiting.popleft()[0].cancel()
         for reference in list(self._references.values()):
             with contextlib.suppress(self._ray.exceptions.RayError):  # ended by itself meanwhile
                 self._ray.cancel(reference, force=True)
         self._ray.shutdown()
+
+
+def _processors(workers: int | None, cpus: float) -> int:
+    """CPUs of a cluster of this machine alone."""
+    return math.ceil(workers * cpus) if workers and cpus else loky.cpu_count()
 
 
 def _check_reachable(address: str) -> None:

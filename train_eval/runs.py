@@ -3,9 +3,12 @@
 import importlib.metadata
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from gym_cnnarch import InvalidInput
 from gym_cnnarch.files import replace_json, unfinished_name
@@ -16,6 +19,7 @@ RUN_FILE = "run.json"
 STORE = "store.sqlite"
 FINAL_FOLDER = "final"
 RESULTS = "results.json"
+LOCK = "cnnarch.lock"
 
 
 def open_run(
@@ -23,6 +27,7 @@ def open_run(
     settings: RunSettings,
     store_path: Path | None = None,
     workers: int = 1,
+    data: Mapping[str, str] | None = None,
 ) -> Store:
     """The store of a run, begun now or before.
 
@@ -31,6 +36,7 @@ def open_run(
         settings: The run's settings.
         store_path: A store to share with other runs; None for one in the folder.
         workers: Number of networks that are trained at a time, which is recorded with a new run.
+        data: Where its images are, which is recorded with a new run: see ``recorded_data``.
 
     Raises:
         InvalidInput: If the folder belongs to another run; the message names what differs.
@@ -40,7 +46,8 @@ def open_run(
     if known is not None:
         _check_same_run(run_dir, known["settings"], settings.as_json())
         return _open_known(store_path or _store_path(run_dir, known), settings.run)
-    ours = {STORE, f"{STORE}-journal", RUN_FILE, unfinished_name(RUN_FILE)}  # killed while it began
+    # Of a run that was killed while it began.
+    ours = {STORE, f"{STORE}-journal", RUN_FILE, unfinished_name(RUN_FILE), LOCK}
     if run_dir.exists() and (
         not run_dir.is_dir() or any(entry.name not in ours for entry in run_dir.iterdir())
     ):
@@ -50,7 +57,10 @@ def open_run(
     store = Store(store_path or run_dir / STORE)
     store.add_run(settings.run, settings.as_json(), made_with(workers))
     location = str(store_path.expanduser().resolve()) if store_path else STORE
-    content = {"store": location, "run": settings.run, "settings": settings.as_json()}
+    content = {
+        "store": location, "run": settings.run, "settings": settings.as_json(),
+        "data": dict(data or {}),
+    }  # fmt: skip
     replace_json(run_dir / RUN_FILE, content)
     return store
 
@@ -71,6 +81,28 @@ def recorded_settings(run_dir: Path) -> dict[str, Any] | None:
     """The settings of the run in a folder, None if there is none yet."""
     known = _read_run_file(run_dir)
     return None if known is None else known["settings"]
+
+
+def recorded_data(run_dir: Path) -> dict[str, str]:
+    """Where the images of the run in a folder were: ``dataset`` and ``data_root``, if known."""
+    known = _read_run_file(run_dir)
+    return {} if known is None else dict(known.get("data", {}))
+
+
+@contextmanager
+def in_use(lock: Path) -> Iterator[None]:
+    """Holds a lock file, so that no other process does the same work in the same place.
+
+    Raises:
+        InvalidInput: If another process holds it.
+    """
+    try:
+        with FileLock(lock, timeout=0):
+            yield
+    except Timeout as error:
+        raise InvalidInput(
+            f"Another cnnarch is at work in {lock.parent}: let it end, or name another place."
+        ) from error
 
 
 def final_results(run_dir: Path) -> dict[str, Any] | None:

@@ -138,7 +138,7 @@ class Search:
         terminated = False
         while not terminated:
             mask = info["action_mask"].astype(bool)
-            action = self._agent.act(observation, mask)
+            action = int(self._agent.act(observation, mask))
             observation, _, terminated, _, info = self._env.step(action)
             observations.append(observation)
             actions.append(action)
@@ -198,7 +198,8 @@ class Search:
         while not future.done():
             self._waiting_since = time.perf_counter()
             try:
-                wait(self._in_flight, return_when=FIRST_COMPLETED)
+                running = [f for f in self._in_flight if not f.done()]  # others wait for their turn
+                wait(running, return_when=FIRST_COMPLETED)
             finally:
                 self._waited, self._waiting_since = self.waited_seconds, None
             self._save_finished(but=future)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import sys
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
@@ -94,6 +95,12 @@ def default_lookahead(workers: int, budget: int) -> int:
     return 1 if workers == 1 else min(8 * workers, max(1, budget // 4))
 
 
+def absolute_dataset(dataset: str) -> str:
+    """``folder:DATA`` or ``npz:FILE`` with an absolute path; other names as they are."""
+    kind, separator, place = dataset.partition(":")
+    return f"{kind}:{Path(place).expanduser().resolve()}" if separator else dataset
+
+
 def find_spec(env_id: str) -> EnvSpec:
     """The registered specification of an environment that designs networks.
 
@@ -102,11 +109,11 @@ def find_spec(env_id: str) -> EnvSpec:
     """
     try:
         spec = gym.spec(env_id)
-    except gym.error.Error as error:
+        creator: Any = spec.entry_point
+        if isinstance(creator, str):
+            creator = load_env_creator(creator)
+    except (gym.error.Error, ImportError) as error:
         raise InvalidInput(f"No environment {env_id!r}: {error}") from error
-    creator: Any = spec.entry_point
-    if isinstance(creator, str):
-        creator = load_env_creator(creator)
     if not (isinstance(creator, type) and issubclass(creator, CNNArchEnv)):
         raise InvalidInput(
             f"{env_id} does not design networks: expected one like CNNArch-Digits-v0."

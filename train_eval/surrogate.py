@@ -183,7 +183,9 @@ def read_curves(path: Path) -> tuple[list[Architecture], NDArray[np.float64]]:
             f"{path} must have a column net, columns acc_1, acc_2, ... and at least {_FOLDS} rows."
         )
     try:
-        best = [max(float(row[c]) for c in columns if row[c]) for row in rows]
+        best = [
+            max(x for c in columns if row[c] and not math.isnan(x := float(row[c]))) for row in rows
+        ]
     except (TypeError, ValueError) as error:
         raise InvalidInput(f"{path} must have an accuracy in every row: {error}.") from error
     return [Architecture.parse(row["net"]) for row in rows], np.array(best)

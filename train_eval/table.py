@@ -106,7 +106,9 @@ class TableBuilder:
                     return
                 done, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
-                    yield self._record(future, *running.pop(future))
+                    recorded = self._record(future, *running[future])
+                    del running[future]
+                    yield recorded
         finally:
             for future in [f for f in running if f.done() and not f.exception()]:
                 self._record(future, *running[future])
@@ -120,6 +122,11 @@ class TableBuilder:
         if table.metadata["task"] != self._evaluator.task or table.space != self.space:
             raise InvalidInput(
                 "The table there is of another space, recipe or data set: name another file."
+            )
+        if len(table.seeds) > self.seeds:
+            raise InvalidInput(
+                f"The table there has {len(table.seeds)} seeds, not {self.seeds}: ask for as many, "
+                f"or name another file."
             )
         taken = 0
         with self._store.transaction():

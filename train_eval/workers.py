@@ -19,6 +19,7 @@ from gym_cnnarch.env import CNNArchEnv
 from gym_cnnarch.errors import ProcessUnusable
 from gym_cnnarch.evaluation import Status, load
 from gym_cnnarch.shapes import count_macs, count_parameters
+from train_eval.settings import absolute_dataset
 
 TRIES = 2
 """How often a network is tried whose worker process dies."""
@@ -93,9 +94,8 @@ def describe_task(env: CNNArchEnv) -> EvaluationTask:
     if env.evaluator is None or env.evaluator_name is None:
         raise InvalidInput("Only an evaluator that is named 'module:attribute' can be sent away.")
     settings = dict(env.evaluator_settings)
-    kind, separator, path = str(settings.get("dataset")).partition(":")
-    if separator:
-        settings["dataset"] = f"{kind}:{Path(path).expanduser().resolve()}"
+    if settings.get("dataset"):
+        settings["dataset"] = absolute_dataset(settings["dataset"])
     for name in ("data_root", "curves"):
         if settings.get(name):
             settings[name] = str(Path(settings[name]).expanduser().resolve())

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gym_cnnarch import __version__
 from train_eval import cli
+from train_eval.runs import LOCK, in_use
 from train_eval.store import FORMAT, Store
 
 FAST = ("--env", "CNNArch-Digits-v0", "--recipe", "digits", "epochs=1", "train_size=200")
@@ -182,11 +184,14 @@ def lost_store(tmp_path, capsys):
     [
         (("search", "--env", "CNNArch-Nowhere-v0"), "No environment 'CNNArch-Nowhere-v0'"),
         (("search", "--env", "CartPole-v1"), "does not design networks"),
+        (("search", "--env", "phys2d/CartPole-v1"), "No environment 'phys2d/CartPole-v1'"),
         (("search", "--dataset", "cifar"), "No data set 'cifar'"),
         (("search", "--env", "CNNArch-v0"), "needs a dataset"),
         (("search", "--dataset", "folder:/no/where"), "no folder /no/where/train"),
         (("search", "--recipe", "fast"), "No recipe 'fast'.*paper"),
         (("search", "--recipe", "epoch=3"), "no 'epoch'.*epochs"),
+        (("search", "--recipe", "epochs=3", "quick"), "A preset comes first.*epochs=3 quick"),
+        (("search", "--agent", "nobody"), "No agent 'nobody'.*metaqnn"),
         (("search", "--recipe", "epochs=many"), "epochs must be int.*'many'"),
         (("search", "--recipe", "epochs=0"), "epochs must be positive"),
         (("search", "--search-space", "huge"), "No search space 'huge'.*metaqnn"),
@@ -202,6 +207,7 @@ def lost_store(tmp_path, capsys):
         (("train", "[C(8,3,1), P(2,2), P(2,2), SM(10)]"), r"Layer 3, P\(2,2\)"),
         (("train", "[C(8,3,1), SM(9)]"), r"SM\(9\), is not in the search space"),
         (("show", "nowhere"), "holds no run"),
+        (("show", "nowhere", "--top", "0"), "--top must be at least 1"),
         (newer_store, "newer version"),
         (foreign_folder, "holds no run of gym-cnnarch"),
         (lost_store, "is gone"),
@@ -239,6 +245,39 @@ def test_a_store_that_cannot_be_written_is_one_sentence_and_status_1(capsys, tmp
     assert err.startswith("cnnarch: Cannot open the store")
     assert err.count("\n") == 1
     assert not (tmp_path / "run").exists()
+
+
+class LastAction:
+    """Somebody's own agent; its actions are NumPy's integers."""
+
+    def __init__(self, num_actions, seed):
+        self.rng = np.random.default_rng(seed)
+
+    def act(self, observation, action_mask):
+        return self.rng.choice(np.flatnonzero(action_mask))
+
+    def learn(self, episode):
+        pass
+
+
+def test_one_s_own_agent_searches_by_its_name(capsys, tmp_path):
+    own = "tests.train_eval.test_cli:LastAction"
+    status, out, err = cnnarch(capsys, *search(tmp_path / "run", "--budget", 3, "--agent", own))
+    assert status == 0, err
+    assert "3 of 3 unique networks" in out
+
+
+def test_a_run_is_searched_by_one_process_at_a_time(capsys, tmp_path):
+    run_dir = a_run(tmp_path, capsys)
+    with in_use(run_dir / LOCK):
+        status, _, err = cnnarch(capsys, *search(run_dir, "--budget", 2))
+    assert status == 2
+    assert f"Another cnnarch is at work in {run_dir}" in err
+    assert cnnarch(capsys, *search(run_dir, "--budget", 2))[0] == 0
+
+
+def test_the_version_is_told(capsys):
+    assert cnnarch(capsys, "--version") == (0, f"cnnarch {__version__}\n", "")
 
 
 def test_help_names_units_and_defaults(capsys):

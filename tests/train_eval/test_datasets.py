@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from gym_cnnarch import InvalidInput
-from train_eval.datasets import load_dataset, stratified_split
+from train_eval.datasets import has_test_images, load_both, load_dataset, stratified_split
 
 
 def write_images(folder, classes=("cat", "dog"), count=3, size=(8, 8), mode="RGB"):
@@ -36,6 +36,22 @@ def test_a_folder_is_read_as_it_lies(tmp_path):
     assert data.labels.tolist() == [0, 0, 0, 1, 1, 1]
     first = np.asarray(Image.open(tmp_path / "train" / "cat" / "0.png"))
     assert np.array_equal(data.images[0], first.transpose(2, 0, 1))
+
+
+def test_test_images_must_be_like_the_training_images(tmp_path):
+    name = f"folder:{tmp_path}"
+    write_images(tmp_path / "train", ("cat", "dog", "horse"))
+    assert not has_test_images(name)
+    write_images(tmp_path / "test", ("cat", "horse"))
+    assert has_test_images(name)
+    with pytest.raises(InvalidInput, match=r"other classes .*: cat, horse, not cat, dog"):
+        load_both(name)
+    write_images(tmp_path / "test", ("dog",))
+    assert [len(part.labels) for part in load_both(name)] == [9, 9]
+    write_images(tmp_path / "grey" / "train")
+    write_images(tmp_path / "grey" / "test", mode="L")
+    with pytest.raises(InvalidInput, match=r"shape \(1, 8, 8\), its training images \(3, 8, 8\)"):
+        load_both(f"folder:{tmp_path / 'grey'}")
 
 
 def test_grey_images_have_one_channel(tmp_path):

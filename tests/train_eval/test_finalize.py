@@ -27,7 +27,7 @@ RECIPE = ("digits-final", "steps=[[0.05,3]]")
 
 def finalize(run_dir, *arguments):
     return (
-        "finalize", run_dir, "--networks", 3, "--ensemble", 2, "--workers", 1,
+        "finalize", run_dir, "--networks", 3, "--ensemble", 2, "--workers", 1, "--device", "cpu",
         "--recipe", *RECIPE, *arguments,
     )  # fmt: skip
 
@@ -146,15 +146,16 @@ def checkpoints(run):
     return [path.stat().st_mtime_ns for path in sorted(run.glob("final/*.checkpoint"))]
 
 
+class Stop(Exception):
+    """Ends a training."""
+
+
+def stop(epoch, loss):
+    raise Stop
+
+
 def test_an_epoch_that_was_interrupted_is_repeated(tmp_path):
     architecture = Architecture.parse("[C(4,3,1), C(4,3,1), FC(16), SM(10)]")
-
-    class Stop(Exception):
-        pass
-
-    def stop(epoch, loss):
-        raise Stop
-
     data = task(tmp_path).prepare()
     for _ in range(2):
         with pytest.raises(Stop):
@@ -180,6 +181,33 @@ def test_transfer_begins_with_the_weights_that_fit(capsys, finalized):
         assert torch.allclose(tuned[name], value, atol=1e-3)
 
 
+def test_one_s_own_data_without_test_images_are_finalized_untested(capsys, tmp_path):
+    """The run knows where its data are."""
+    data = load_dataset("digits")
+    np.savez(tmp_path / "own.npz", x_train=data.images[:, 0], y_train=data.labels)
+    own = ("--env", "CNNArch-v0", "--search-space", "digits", "--dataset")
+    found = cnnarch(capsys, *search(tmp_path / "run"), *own, f"npz:{tmp_path / 'own.npz'}")
+    assert found[0] == 0, found[2]
+    status, out, err = cnnarch(capsys, *finalize(tmp_path / "run"))
+    assert status == 0, err
+    assert "has no test images: nothing was tested" in out.replace("\n", " ")
+    results = json.loads((tmp_path / "run" / "final" / "results.json").read_text())
+    assert [row["test_error"] for row in results["networks"]] == [None] * 3
+    network = load_network(tmp_path / "run" / "final" / "01")
+    assert predict(network, data.images[:50]).argmax(1).tolist() != [0] * 50
+    assert "test_error" not in network.card["scores"]
+    assert cnnarch(capsys, "report", tmp_path / "run")[0] == 0
+
+
+def test_networks_that_cannot_be_trained_are_named_with_status_1(capsys, tmp_path):
+    assert cnnarch(capsys, *search(tmp_path / "run"))[0] == 0
+    hopeless = ("--recipe", "digits-final", "steps=[[1e9,3]]")
+    status, out, err = cnnarch(capsys, *finalize(tmp_path / "run", *hopeless))
+    assert status == 1
+    assert "No network could be trained" in err
+    assert out == ""
+
+
 def test_a_divergent_training_leaves_no_network(tmp_path):
     data = task(tmp_path, steps=[[1e9, 3]]).prepare()
     final = train_final(Architecture.parse("[C(8,3,1), FC(32), SM(10)]"), data, tmp_path / "x")
@@ -195,8 +223,12 @@ def test_digits_are_not_mirrored_unless_asked(tmp_path):
 
 def test_momentum_may_be_zero(tmp_path):
     data = task(tmp_path, momentum=0.0).prepare()
-    final = train_final(Architecture.parse("[SM(10)]"), data, tmp_path / "x")
-    assert final.status == "ok"
+    network = Architecture.parse("[SM(10)]")
+    with pytest.raises(Stop):
+        train_final(network, data, tmp_path / "parts", on_epoch=stop)
+    parts = train_final(network, data, tmp_path / "parts")
+    assert parts.losses == train_final(network, data, tmp_path / "whole").losses
+    assert equal(weights(tmp_path / "parts"), weights(tmp_path / "whole"))
 
 
 def test_a_training_that_cannot_be_done_does_not_end_the_others():

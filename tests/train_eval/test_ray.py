@@ -120,6 +120,21 @@ def failures(executor, tmp_path, evaluator):
         executor.submit(other, NETWORK, 0).result()
 
 
+def test_no_more_networks_are_trained_at_a_time_than_asked(tmp_path, cluster):
+    long = EvaluationTask(
+        "worker_evaluators:LongEvaluator", json.dumps({"notes": str(tmp_path)}), "instant"
+    )
+    busiest = 0
+    with RayExecutor(cluster.address, workers=1) as executor:
+        futures = [executor.submit(long, NETWORK, seed) for seed in range(4)]
+        while not all(future.done() for future in futures):
+            began = noted(tmp_path, "began")
+            busiest = max(busiest, began - noted(tmp_path, "ended"))
+            time.sleep(0.02)
+    assert busiest == 1
+    assert noted(tmp_path, "ended") == 4
+
+
 def test_more_than_a_node_has_is_refused(cluster):
     with pytest.raises(InvalidInput, match="takes 2 CPUs and 0 GPUs, but no node"):
         RayExecutor(cluster.address, cpus=2)

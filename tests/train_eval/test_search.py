@@ -4,7 +4,8 @@ import contextlib
 import importlib.metadata
 import itertools
 import sqlite3
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 
 import numpy as np
 import pytest
@@ -149,6 +150,38 @@ def test_a_reward_that_is_not_finite_ends_the_search_and_keeps_the_evaluation(tm
         list(search)
     assert store.episodes(run) == []
     assert stored(tmp_path) == 1
+
+
+class SlowThenBroken(Executor):
+    """The first network takes a while; the next one fails at once."""
+
+    def __init__(self):
+        self.submitted = 0
+
+    def submit(self, evaluate, architecture, seed):
+        future = Future()
+        self.submitted += 1
+        if self.submitted == 1:
+            result = evaluate(architecture, seed)
+            threading.Timer(0.3, future.set_result, [result]).start()
+        else:
+            future.set_exception(InvalidInput("no worker"))
+        return future
+
+
+def test_a_failure_that_must_wait_for_its_turn_does_not_keep_the_search_busy(tmp_path, monkeypatch):
+    waits = []
+
+    def counted(*arguments, **options):
+        waits.append(arguments)
+        return wait(*arguments, **options)
+
+    monkeypatch.setattr(search_module, "wait", counted)
+    search, store, run = make_search(tmp_path, lookahead=4, executor=SlowThenBroken())
+    with pytest.raises(InvalidInput, match="no worker"):
+        list(search)
+    assert len(waits) < 5
+    assert len(store.episodes(run)) == 1
 
 
 def test_inline_evaluations_are_saved_even_when_the_agent_learns_them_much_later(tmp_path):

@@ -21,7 +21,7 @@ NETWORKS = 6
 def build(out, *arguments):
     return (
         "table", "build", "--recipe", *RECIPE, "--search-space", *SPACE, "--seeds", 2,
-        "--executor", "inline", "--out", out, *arguments,
+        "--executor", "inline", "--device", "cpu", "--out", out, *arguments,
     )  # fmt: skip
 
 
@@ -112,6 +112,7 @@ def test_ctrl_c_loses_nothing(tmp_path):
 
 def test_show_describes_a_table(capsys, tmp_path, table):
     table.save(tmp_path / "table.npz")
+    assert "6,386 networks" in cnnarch(capsys, "table", "show", "cifar10-16x16")[1]
     status, out, _ = cnnarch(capsys, "table", "show", tmp_path / "table.npz", "--top", 3)
     assert status == 0
     assert "6 networks x 2 seeds, 12 trainings done; seeds complete: 0, 1" in out
@@ -130,6 +131,10 @@ def test_what_cannot_be_built_is_refused(capsys, tmp_path, table):
     status, _, err = cnnarch(capsys, *arguments)
     assert status == 2
     assert "another space, recipe or data set" in err
+    table.save(tmp_path / "two.npz")
+    status, _, err = cnnarch(capsys, *build(tmp_path / "two.npz", "--seeds", 1))
+    assert status == 2
+    assert "has 2 seeds, not 1" in err
     untested = TrainingEvaluator("digits", recipe=table.metadata["recipe"], device="cpu")
     with pytest.raises(ValueError, match="test=True"):
         TableBuilder(table.space, untested, 1, None)

@@ -62,6 +62,16 @@ class Benchmark:
     max_episodes: int
     trains: bool = False
 
+    @classmethod
+    def load(cls, folder: Path) -> "Benchmark":
+        """The benchmark that a folder holds.
+
+        Raises:
+            InvalidInput: If it holds none.
+        """
+        described = _read(folder / BENCHMARK_FILE)
+        return cls(**{field.name: described[field.name] for field in dataclasses.fields(cls)})
+
     def pairs(self) -> Iterator[Pair]:
         """All pairs, seed by seed."""
         for seed in range(max(self.seeds.values())):
@@ -155,7 +165,7 @@ def _read(path: Path) -> dict[str, Any]:
         described: dict[str, Any] = json.loads(path.read_text())
         if {*_SHARED, "agents", "seeds"} <= described.keys():
             return described
-    except (ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError):
         pass
     raise InvalidInput(f"{path} does not describe a benchmark: restore it, or name another folder.")
 

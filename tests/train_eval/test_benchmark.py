@@ -127,6 +127,10 @@ def test_stable_baselines3_stops_at_the_budget(table, name):
         assert run.execute() == outcome
 
 
+def collect_again(out):
+    return collect(Benchmark.load(out), out)
+
+
 def test_failures_are_named_and_the_others_go_on(capsys, tmp_path, table):
     module = "tests.train_eval.test_benchmark"
     settings = tmp_path / "agents.json"
@@ -160,7 +164,7 @@ def test_failures_are_named_and_the_others_go_on(capsys, tmp_path, table):
         assert text in err, err
     page = (tmp_path / "out" / "benchmark.md").read_text()
     assert "Without a result: odd (seed 0), typo" in page
-    results = collect_again(tmp_path / "out", table)
+    results = collect_again(tmp_path / "out")
     assert set(results.agents) == {"random_walk", "mine", f"{module}:Illegal"}
     illegal = results.agents[f"{module}:Illegal"]
     assert illegal.illegal == 1.0
@@ -170,16 +174,10 @@ def test_failures_are_named_and_the_others_go_on(capsys, tmp_path, table):
     assert np.isnan(illegal_over_time(illegal)).all()
 
 
-def collect_again(out, table):
-    described = json.loads((out / "benchmark.json").read_text())
-    del described["made_with"]
-    return collect(Benchmark(**described), out)
-
-
 def test_losses_follow_the_incumbent(capsys, tmp_path, table):
     arguments = ("--agents", "random_walk", "--seeds", 2, "--budget", 10)
     assert cnnarch(capsys, *benchmark(table, tmp_path, *arguments))[0] == 0
-    results = collect_again(tmp_path, table)
+    results = collect_again(tmp_path)
     assert results.loss == "regret"
     loaded = make_table()
     mean_test = loaded.test.mean(axis=0)
@@ -297,4 +295,4 @@ def test_the_agent_of_the_documentation_runs(capsys, tmp_path, table, monkeypatc
     process = start(*benchmark(table, tmp_path / "out", *arguments))
     _, err = process.communicate()
     assert process.returncode == 0, err
-    assert set(collect_again(tmp_path / "out", table).agents) == set(agents.split(","))
+    assert set(collect_again(tmp_path / "out").agents) == set(agents.split(","))

@@ -1,15 +1,18 @@
-"""The figure of docs/table.md: how the accuracies of a table are distributed.
+"""The figure of docs/table.md, and how alike two seeds rank the networks with each end.
 
 python benchmarks/table_sheet.py --table cifar10-16x16 --out docs/table.svg
 """
 
 import argparse
+from itertools import combinations
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+from scipy.stats import spearmanr
 
 from gym_cnnarch.layers import GlobalAveragePool
+from gym_cnnarch.table import Table
 from gym_cnnarch.table_evaluator import TableEvaluator
 
 
@@ -22,6 +25,7 @@ def main() -> None:
     space = evaluator.search_space
     ends = [space.unrank(rank).layers[-1] for rank in range(space.count())]
     pooled = np.array([isinstance(end, GlobalAveragePool) for end in ends])
+    agreement(evaluator.table, pooled)
     validation, test = evaluator.mean_validation, evaluator.mean_test
     plt.rcParams.update({"svg.hashsalt": "cnnarch", "font.size": 9, "axes.grid": True})
     figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.4), layout="constrained")
@@ -39,6 +43,19 @@ def main() -> None:
     for axes in (left, right):
         axes.grid(alpha=0.3)
     figure.savefig(arguments.out, dpi=150, metadata={"Date": None})
+
+
+def agreement(table: Table, pooled: np.ndarray) -> None:
+    """Prints rank correlation and standard deviation of one training, between complete seeds."""
+    for a, b in combinations(table.complete.tolist(), 2):
+        for name, which in (("all", pooled | ~pooled), ("softmax", ~pooled), ("pooling", pooled)):
+            one, other = table.validation[a, which], table.validation[b, which]
+            deviation = np.sqrt(((one - other) ** 2).mean() / 2)
+            correlation = spearmanr(one, other).statistic
+            print(
+                f"seeds {table.seeds[a]} and {table.seeds[b]}, {name:8} {which.sum():5,} networks: "
+                f"Spearman {correlation:.3f}, standard deviation {deviation:.2%}"
+            )
 
 
 if __name__ == "__main__":

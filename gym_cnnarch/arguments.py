@@ -8,7 +8,7 @@ from gym_cnnarch.evaluation import Evaluator, load
 from gym_cnnarch.registration import DATASET_INPUTS
 from gym_cnnarch.search_space import SearchSpace
 
-_SETTINGS = {"dataset", "data_root", "recipe", "device", "store", "table"}
+_SETTINGS = {"dataset", "data_root", "recipe", "device", "store", "table", "repeat"}
 """Registered arguments, and those of commands, which stay when ``evaluator`` takes their place."""
 
 

@@ -43,6 +43,10 @@ class EnvOptions:
     table: Path | None = None
     """For environments that look results up: a shipped table, or a file that cnnarch table build
     wrote."""
+    repeat: str | None = None
+    """For the same: the result of a network is a training drawn anew each time (sample), the mean
+    of its trainings (mean), or one of them (0, 1, ...). Default: sample; a search looks up the same
+    training each time."""
 
     def kwargs(self) -> dict[str, Any]:
         """The environment's keyword arguments that the options change."""
@@ -55,6 +59,8 @@ class EnvOptions:
         if self.table is not None:
             shipped = find_table(self.table) != self.table
             changed["table"] = str(self.table if shipped else self.table.resolve())
+        if self.repeat is not None:
+            changed["repeat"] = int(self.repeat) if self.repeat.isdecimal() else self.repeat
         for name, words in (("recipe", self.recipe), ("search_space", self.search_space)):
             if words:
                 changed[name] = specification(registered.get(name), words)

@@ -101,6 +101,19 @@ def test_interrupted_and_continued_gives_the_same_files(capsys, tmp_path, table)
     assert files(whole) == files(parts)
 
 
+def test_mean_rewards_have_no_noise(capsys, tmp_path, table):
+    arguments = ("--agents", "random_walk", "--seeds", 2, "--budget", 12, "--repeat", "mean")
+    assert cnnarch(capsys, *benchmark(table, tmp_path / "out", *arguments))[0] == 0
+    means = make_table().validation.mean(axis=0)
+    for seed in (0, 1):
+        for row in read(result_file(tmp_path / "out", Pair("random_walk", seed))).found:
+            rank = next(r for r in range(SPACE.count()) if str(SPACE.unrank(r)) == row.architecture)
+            assert row.reward == pytest.approx(means[rank])
+    status, _, err = cnnarch(capsys, *benchmark(table, tmp_path / "no", "--repeat", "best"))
+    assert status == 2
+    assert "repeat is one of 'sample', 'mean', 0, 1, 2, not 'best'" in err
+
+
 def test_a_run_meets_its_budget_exactly_and_pays_once(table):
     outcome = Run(TABLE_ENV, {"table": str(table)}, {"name": "random_walk"}, 3, 12, 1000).execute()
     found = outcome.found

@@ -198,8 +198,8 @@ class Search:
         while not future.done():
             self._waiting_since = time.perf_counter()
             try:
-                running = [f for f in self._in_flight if not f.done()]  # others wait for their turn
-                wait(running, return_when=FIRST_COMPLETED)
+                # Those that end the search wait for their turn, and are not waited for again.
+                wait([f for f in self._in_flight if not _lost(f)], return_when=FIRST_COMPLETED)
             finally:
                 self._waited, self._waiting_since = self.waited_seconds, None
             self._save_finished(but=future)
@@ -208,7 +208,7 @@ class Search:
     def _save_finished(self, but: Future[Evaluation] | None = None) -> None:
         """Saves the evaluations that are finished, whenever the agent will learn them."""
         for future in [f for f in self._in_flight if f.done() and f is not but]:
-            if not future.cancelled() and not _ends_search(future):
+            if not _lost(future):
                 stored = self._add(self._in_flight[future], self._result(future))
                 self._become_known(future, stored)
 
@@ -292,7 +292,9 @@ class Search:
         )
 
 
-def _ends_search(future: Future[Evaluation]) -> bool:
-    """Whether an evaluation raised what is no result: the search ends when it is its turn."""
-    error = future.exception()
+def _lost(future: Future[Evaluation]) -> bool:
+    """Whether an evaluation ended without a result: the search ends when it is its turn."""
+    if future.cancelled():
+        return True
+    error = future.exception() if future.done() else None
     return error is not None and not isinstance(error, (WorkerDied, WorkerHung))

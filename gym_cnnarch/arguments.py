@@ -18,7 +18,7 @@ def make_evaluator(evaluator: str | Evaluator | None, settings: dict[str, Any]) 
     Raises:
         InvalidInput: If it is none, or cannot take the settings.
     """
-    if evaluator is None or not isinstance(evaluator, str):
+    if not isinstance(evaluator, str):
         for name in settings.keys() - _SETTINGS:
             raise InvalidInput(f"There is no argument {name!r} of the environment.")
         return None if evaluator is None else _checked(evaluator)

@@ -65,8 +65,8 @@ class BenchmarkCommand(EvaluatorOptions):
                 )
         check_plots()
         env = make_env(self.env, **self.kwargs())
-        trains = training_evaluator(env)
-        on_gpu = trains is not None and trains.data.device.type != "cpu"
+        evaluator = training_evaluator(env)
+        on_gpu = evaluator is not None and evaluator.data.device.type != "cpu"
         workers = self.workers or (1 if on_gpu else loky.cpu_count())
         benchmark = self._benchmark(env)
         everything = benchmark.describe(self.out)

@@ -22,7 +22,13 @@ from train_eval.final_recipe import DEFAULT, FinalRecipe
 from train_eval.importing import IMPORTED
 from train_eval.progress import duration
 from train_eval.runs import FINAL_FOLDER, LOCK, final_results, find_run, in_use, recorded_data
-from train_eval.settings import absolute_dataset, find_spec, make_env, training_evaluator
+from train_eval.settings import (
+    absolute_dataset,
+    absolute_path,
+    find_spec,
+    make_env,
+    training_evaluator,
+)
 from train_eval.summary import summarise
 
 if TYPE_CHECKING:
@@ -73,10 +79,9 @@ class FinalOptions:
         """The training of the chosen networks on the evaluator's data."""
         from train_eval.final_training import FinalTask
 
-        data_root = self.data_root
         return FinalTask(
             dataset=absolute_dataset(evaluator.dataset),
-            data_root=None if data_root is None else str(Path(data_root).expanduser().resolve()),
+            data_root=None if self.data_root is None else absolute_path(self.data_root),
             image_size=evaluator.recipe.image_size,
             recipe=json.dumps(specification(DEFAULT, self.recipe), sort_keys=True),
             device=self.device,
@@ -241,11 +246,11 @@ class PredictCommand:
 
 
 def _test_images(evaluator: "TrainingEvaluator", data_root: str | None) -> "ImageData | None":
-    from train_eval.datasets import has_test_images, load_both
+    from train_eval.datasets import has_test_images, load_train_and_test
 
     if not has_test_images(evaluator.dataset):
         return None
-    return load_both(evaluator.dataset, data_root, evaluator.recipe.image_size)[1]
+    return load_train_and_test(evaluator.dataset, data_root, evaluator.recipe.image_size)[1]
 
 
 def _evaluator(settings: dict[str, Any], given: dict[str, Any]) -> "TrainingEvaluator":

@@ -16,7 +16,7 @@ from gym_cnnarch import Architecture, Evaluation, InvalidInput
 from gym_cnnarch.env import CNNArchEnv
 from gym_cnnarch.table_evaluator import find_table
 from train_eval.executors import InlineExecutor, LocalExecutor, worker_environments
-from train_eval.settings import find_spec, training_evaluator
+from train_eval.settings import absolute_path, find_spec, training_evaluator
 from train_eval.workers import describe_task
 
 
@@ -95,7 +95,7 @@ class EvaluatorOptions(TrainingOptions):
         """The environment's keyword arguments that the options change."""
         changed = super().kwargs()
         if self.evaluator == "surrogate":
-            curves = None if self.curves is None else str(self.curves.expanduser().resolve())
+            curves = None if self.curves is None else absolute_path(self.curves)
             changed |= {"evaluator": SURROGATE, "curves": curves}
         elif self.curves is not None:
             raise InvalidInput("--curves is for the surrogate: add --evaluator surrogate.")

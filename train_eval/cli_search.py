@@ -18,6 +18,7 @@ from train_eval.runs import LOCK, in_use, open_run, recorded_settings
 from train_eval.search import MAX_REPEATS, Learned, Search
 from train_eval.settings import (
     absolute_dataset,
+    absolute_path,
     default_lookahead,
     describe,
     make_env,
@@ -104,7 +105,7 @@ class SearchCommand(ExecutorOptions, EvaluatorOptions):
         """Where the images are, as far as the environment does not say it."""
         data = {} if self.dataset is None else {"dataset": absolute_dataset(self.dataset)}
         if self.data_root is not None:
-            data["data_root"] = str(Path(self.data_root).expanduser().resolve())
+            data["data_root"] = absolute_path(self.data_root)
         return data
 
     def _follow(self, progress: SearchProgress, budget: int, store_path: str | Path) -> None:

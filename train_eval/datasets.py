@@ -79,7 +79,7 @@ def load_dataset(
     raise InvalidInput(f"No data set {name!r}: expected {NAMES}.")
 
 
-def load_both(
+def load_train_and_test(
     name: str, data_root: str | Path | None = None, image_size: int | None = None
 ) -> tuple[ImageData, ImageData]:
     """The training and the test images.

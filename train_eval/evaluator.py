@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from gym_cnnarch import Architecture, Evaluation, InvalidInput
-from train_eval.datasets import NAMES, load_both, load_dataset
+from train_eval.datasets import NAMES, load_dataset, load_train_and_test
 from train_eval.recipe import Recipe
 from train_eval.store import Store
 from train_eval.training import EpochCallback, train
@@ -54,7 +54,7 @@ class TrainingEvaluator:
         self.recipe = Recipe.from_spec(recipe)
         size = self.recipe.image_size
         data, tested = (
-            load_both(dataset, data_root, size)
+            load_train_and_test(dataset, data_root, size)
             if test
             else (load_dataset(dataset, data_root, "train", size), None)
         )

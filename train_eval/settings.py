@@ -95,10 +95,15 @@ def default_lookahead(workers: int, budget: int) -> int:
     return 1 if workers == 1 else min(8 * workers, max(1, budget // 4))
 
 
+def absolute_path(place: str | Path) -> str:
+    """The same file or folder, wherever it is asked for."""
+    return str(Path(place).expanduser().resolve())
+
+
 def absolute_dataset(dataset: str) -> str:
     """``folder:DATA`` or ``npz:FILE`` with an absolute path; other names as they are."""
     kind, separator, place = dataset.partition(":")
-    return f"{kind}:{Path(place).expanduser().resolve()}" if separator else dataset
+    return f"{kind}:{absolute_path(place)}" if separator else dataset
 
 
 def find_spec(env_id: str) -> EnvSpec:

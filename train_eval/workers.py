@@ -10,7 +10,6 @@ import time
 from concurrent.futures import BrokenExecutor, Future
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 from loky import ProcessPoolExecutor
 
@@ -19,7 +18,7 @@ from gym_cnnarch.env import CNNArchEnv
 from gym_cnnarch.errors import ProcessUnusable
 from gym_cnnarch.evaluation import Status, load
 from gym_cnnarch.shapes import count_macs, count_parameters
-from train_eval.settings import absolute_dataset
+from train_eval.settings import absolute_dataset, absolute_path
 
 TRIES = 2
 """How often a network is tried whose worker process dies."""
@@ -98,7 +97,7 @@ def describe_task(env: CNNArchEnv) -> EvaluationTask:
         settings["dataset"] = absolute_dataset(settings["dataset"])
     for name in ("data_root", "curves"):
         if settings.get(name):
-            settings[name] = str(Path(settings[name]).expanduser().resolve())
+            settings[name] = absolute_path(settings[name])
     recipe = getattr(env.evaluator, "recipe", None)
     return EvaluationTask(
         env.evaluator_name,

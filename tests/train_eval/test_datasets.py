@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from gym_cnnarch import InvalidInput
-from train_eval.datasets import has_test_images, load_both, load_dataset, stratified_split
+from train_eval.datasets import has_test_images, load_dataset, load_train_and_test, stratified_split
 
 
 def write_images(folder, classes=("cat", "dog"), count=3, size=(8, 8), mode="RGB"):
@@ -45,13 +45,13 @@ def test_test_images_must_be_like_the_training_images(tmp_path):
     write_images(tmp_path / "test", ("cat", "horse"))
     assert has_test_images(name)
     with pytest.raises(InvalidInput, match=r"other classes .*: cat, horse, not cat, dog"):
-        load_both(name)
+        load_train_and_test(name)
     write_images(tmp_path / "test", ("dog",))
-    assert [len(part.labels) for part in load_both(name)] == [9, 9]
+    assert [len(part.labels) for part in load_train_and_test(name)] == [9, 9]
     write_images(tmp_path / "grey" / "train")
     write_images(tmp_path / "grey" / "test", mode="L")
     with pytest.raises(InvalidInput, match=r"shape \(1, 8, 8\), its training images \(3, 8, 8\)"):
-        load_both(f"folder:{tmp_path / 'grey'}")
+        load_train_and_test(f"folder:{tmp_path / 'grey'}")
 
 
 def test_grey_images_have_one_channel(tmp_path):

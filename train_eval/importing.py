@@ -1,40 +1,18 @@
 """Published results as runs: replay databases and learning curves of others."""
 
-import csv
-import hashlib
-import math
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from gym_cnnarch import Architecture, Evaluation, InvalidInput, SearchSpace
 from gym_cnnarch.shapes import count_macs, count_parameters
+from train_eval.published import Row, read_published
 from train_eval.runs import open_run
 from train_eval.settings import RunSettings, make_env
 from train_eval.store import EpisodeRecord, Store
 
 IMPORTED = "imported"
 """The agent's name in the settings of an imported run."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """A row of a published file.
-
-    Attributes:
-        text: The network as it is written there.
-        accuracy: Best validation accuracy; NaN where there is none.
-        curve: Validation accuracy after each epoch, as far as it is published.
-        epsilon: The agent's share of random actions, None if it is not published.
-        learning_rate: The initial learning rate, None if it is not published.
-    """
-
-    text: str
-    accuracy: float
-    curve: tuple[float, ...]
-    epsilon: float | None
-    learning_rate: float | None
 
 
 @dataclass(frozen=True)
@@ -63,9 +41,7 @@ def import_results(path: Path, env_id: str, run_dir: Path, store: Path | None = 
     out, and counted, whose accuracy is not one or whose network is not of the environment's space.
 
     Args:
-        path: A CSV file with columns ``net``, ``accuracy_best_val``, ``accuracy_last_val`` and
-            ``epsilon`` (the replay database of the paper's authors), or ``net``, ``acc_1``,
-            ``acc_2``, ... (learning curves).
+        path: A CSV file in one of the two published formats, see ``read_published``.
         env_id: The environment whose space the networks are of.
         run_dir: Folder of the run.
         store: A store to share with other runs; None for one in the folder.
@@ -74,11 +50,10 @@ def import_results(path: Path, env_id: str, run_dir: Path, store: Path | None = 
         InvalidInput: If the file cannot be read, is of neither format or holds no result.
     """
     space = make_env(env_id, evaluator=None).search_space
-    content = _read(path)
-    rows = list(_rows(path, content))
+    published = read_published(path)
     skipped: Counter[str] = Counter()
     results: list[tuple[Row, Architecture]] = []
-    for row in rows:
+    for row in published.rows:
         reason, architecture = _judge(row, space)
         if architecture is None:
             skipped[reason] += 1
@@ -86,7 +61,7 @@ def import_results(path: Path, env_id: str, run_dir: Path, store: Path | None = 
             results.append((row, architecture))
     if not results:
         raise InvalidInput(f"{path} holds no result for {env_id}: {_counts(skipped)}.")
-    digest = hashlib.sha256(content.encode()).hexdigest()
+    digest = published.sha256
     settings = RunSettings(
         env=env_id,
         search_space=asdict(space),
@@ -103,7 +78,7 @@ def import_results(path: Path, env_id: str, run_dir: Path, store: Path | None = 
     )
     opened = open_run(run_dir, settings, store)
     _record(opened, settings, results, space)
-    return Imported(settings.run, opened, len(rows), settings.budget, dict(skipped))
+    return Imported(settings.run, opened, len(published.rows), settings.budget, dict(skipped))
 
 
 def _record(
@@ -156,52 +131,6 @@ def _judge(row: Row, space: SearchSpace) -> tuple[str, Architecture | None]:
     except InvalidInput:
         return "the network is not of the space", None
     return "", architecture
-
-
-def _rows(path: Path, content: str) -> Iterator[Row]:
-    reader = csv.DictReader(content.splitlines())
-    try:
-        columns, rows = reader.fieldnames or [], list(reader)
-    except csv.Error as error:
-        raise InvalidInput(f"Cannot read {path} ({error}): name a published CSV file.") from error
-    epochs = [name for name in columns if name.startswith("acc_")]
-    if "net" not in columns or not (epochs or "accuracy_best_val" in columns):
-        raise InvalidInput(
-            f"{path} is neither a replay database (columns net, accuracy_best_val, ...) nor a file "
-            f"of learning curves (columns net, acc_1, acc_2, ...): it has "
-            f"{', '.join(columns) or 'no columns'}."
-        )
-    for row in rows:
-        curve = [number for name in epochs if not math.isnan(number := _number(row[name]))]
-        best = max(curve, default=math.nan) if epochs else _number(row["accuracy_best_val"])
-        yield Row(
-            row["net"] or "",
-            best,
-            tuple(curve),
-            _optional(row.get("epsilon")),
-            _optional(row.get("lr")),
-        )
-
-
-def _number(text: str | None) -> float:
-    """NaN for what is no number."""
-    try:
-        return float(text or "nan")
-    except ValueError:
-        return math.nan
-
-
-def _optional(text: str | None) -> float | None:
-    number = _number(text)
-    return None if math.isnan(number) else number
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InvalidInput(f"Cannot read {path} ({reason}): name a published CSV file.") from error
 
 
 def _counts(skipped: Counter[str]) -> str:

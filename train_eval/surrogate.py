@@ -1,6 +1,5 @@
 """Rewards without training at the paper's scale: predictions from published results."""
 
-import csv
 import hashlib
 import math
 from collections import Counter
@@ -19,6 +18,7 @@ from sklearn.svm import SVR
 from gym_cnnarch import Architecture, Evaluation, InvalidInput, shapes
 from gym_cnnarch.layers import Conv, FullyConnected, GlobalAveragePool, Pool
 from gym_cnnarch.registration import DATASET_INPUTS
+from train_eval.published import read_published
 
 _FOLDS = 10
 _MOST_LAYERS = 18  # of the paper's spaces
@@ -172,23 +172,13 @@ def read_curves(path: Path) -> tuple[list[Architecture], NDArray[np.float64]]:
     Raises:
         InvalidInput: If the file cannot be read or has another format.
     """
-    try:
-        with path.open(newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InvalidInput(f"Cannot read the curves {path}: {error}.") from error
-    columns = [c for c in (rows[0] if rows else ()) if c and c.startswith("acc_")]
-    if not columns or "net" not in rows[0] or len(rows) < _FOLDS:
-        raise InvalidInput(
-            f"{path} must have a column net, columns acc_1, acc_2, ... and at least {_FOLDS} rows."
-        )
-    try:
-        best = [
-            max(x for c in columns if row[c] and not math.isnan(x := float(row[c]))) for row in rows
-        ]
-    except (TypeError, ValueError) as error:
-        raise InvalidInput(f"{path} must have an accuracy in every row: {error}.") from error
-    return [Architecture.parse(row["net"]) for row in rows], np.array(best)
+    rows = read_published(path).rows
+    if len(rows) < _FOLDS:
+        raise InvalidInput(f"{path} must have at least {_FOLDS} rows, but has {len(rows)}.")
+    for number, row in enumerate(rows, start=1):
+        if not 0 <= row.accuracy <= 1:  # NaN too
+            raise InvalidInput(f"Row {number} of {path} has no accuracy in [0, 1].")
+    return [Architecture.parse(row.text) for row in rows], np.array([row.accuracy for row in rows])
 
 
 def _receptive_field(architecture: Architecture) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.gym_cnnarch.made_up_tables import SPACE, make_table
-from tests.train_eval.test_cli import cnnarch, start
+from tests.train_eval.commands import cnnarch, start
 from train_eval.benchmark import Benchmark, Pair, result_file
 from train_eval.benchmark_figures import illegal_over_time
 from train_eval.benchmark_page import verdict

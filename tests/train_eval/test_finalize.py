@@ -1,26 +1,24 @@
-"""Final trainings go on exactly where they stopped, and give networks one can use."""
+"""Networks are finalized exactly where it stopped, and can be used."""
 
 import json
 import re
 import signal
 import time
-from concurrent.futures import Executor, Future
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load_file
 
-from gym_cnnarch import Architecture, InvalidInput
-from tests.train_eval.test_cli import cnnarch, start
+from gym_cnnarch import Architecture
 from train_eval import load_network
 from train_eval.datasets import load_dataset
-from train_eval.final_recipe import FinalRecipe, mirrors
-from train_eval.final_training import Final, FinalTask, train_final
-from train_eval.finalize import Candidate, predict, train_all
+from train_eval.final_training import train_final
+from train_eval.finalize import predict
 from train_eval.image_folder import from_array
-from train_eval.workers import WorkerDied
+
+from .commands import cnnarch, start
+from .final_tasks import equal, task, weights
 
 RECIPE = ("digits-final", "steps=[[0.05,3]]")
 
@@ -48,19 +46,6 @@ def finalized(tmp_path_factory):
         _, err = process.communicate()
         assert process.returncode == 0, err
     return folder
-
-
-def task(folder, epochs=3, **settings):
-    recipe = {"preset": "digits-final", "steps": [[0.05, epochs]], **settings}
-    return FinalTask("digits", None, None, json.dumps(recipe), "cpu", str(folder), "{}")
-
-
-def weights(path):
-    return load_file(path.with_suffix(".safetensors"))
-
-
-def equal(one, other):
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
 def test_networks_are_tested_and_described(capsys, finalized):
@@ -146,31 +131,6 @@ def checkpoints(run):
     return [path.stat().st_mtime_ns for path in sorted(run.glob("final/*.checkpoint"))]
 
 
-class Stop(Exception):
-    """Ends a training."""
-
-
-def stop(epoch, loss):
-    raise Stop
-
-
-def test_an_epoch_that_was_interrupted_is_repeated(tmp_path):
-    architecture = Architecture.parse("[C(4,3,1), C(4,3,1), FC(16), SM(10)]")
-    data = task(tmp_path).prepare()
-    for _ in range(2):
-        with pytest.raises(Stop):
-            train_final(architecture, data, tmp_path / "parts", on_epoch=stop)
-    parts = train_final(architecture, data, tmp_path / "parts")
-    whole = train_final(architecture, data, tmp_path / "whole")
-    assert parts.losses == whole.losses
-    assert equal(weights(tmp_path / "parts"), weights(tmp_path / "whole"))
-    assert not (tmp_path / "parts.checkpoint").exists()
-    other = train_final(architecture, data, tmp_path / "other", seed=1)
-    assert other.losses != whole.losses
-    with pytest.raises(InvalidInput, match="another training"):
-        train_final(architecture, data, tmp_path / "whole", seed=1)
-
-
 def test_transfer_begins_with_the_weights_that_fit(capsys, finalized):
     arguments = ("--env", "CNNArch-Digits-v0", "--recipe", "digits-final", "steps=[[1e-6,1]]")
     status, out, err = cnnarch(capsys, "transfer", finalized, *arguments, "--workers", 1)
@@ -206,49 +166,6 @@ def test_networks_that_cannot_be_trained_are_named_with_status_1(capsys, tmp_pat
     assert status == 1
     assert "No network could be trained" in err
     assert out == ""
-
-
-def test_a_divergent_training_leaves_no_network(tmp_path):
-    data = task(tmp_path, steps=[[1e9, 3]]).prepare()
-    final = train_final(Architecture.parse("[C(8,3,1), FC(32), SM(10)]"), data, tmp_path / "x")
-    assert final.status == "diverged"
-    assert not (tmp_path / "x.json").exists()
-
-
-def test_digits_are_not_mirrored_unless_asked(tmp_path):
-    assert task(tmp_path).prepare().recipe.mirror is False
-    assert task(tmp_path, mirror=True).prepare().recipe.mirror is True
-    assert mirrors(FinalRecipe(), "cifar10")
-
-
-def test_momentum_may_be_zero(tmp_path):
-    data = task(tmp_path, momentum=0.0).prepare()
-    network = Architecture.parse("[SM(10)]")
-    with pytest.raises(Stop):
-        train_final(network, data, tmp_path / "parts", on_epoch=stop)
-    parts = train_final(network, data, tmp_path / "parts")
-    assert parts.losses == train_final(network, data, tmp_path / "whole").losses
-    assert equal(weights(tmp_path / "parts"), weights(tmp_path / "whole"))
-
-
-def test_a_training_that_cannot_be_done_does_not_end_the_others():
-    class Breaks(Executor):
-        def submit(self, task, architecture, seed):
-            future = Future()
-            if str(architecture) == "[SM(10)]":
-                future.set_exception(WorkerDied("killed"))
-            else:
-                future.set_result(Final("ok", (0.5,), 1.0))
-            return future
-
-    chosen = [
-        Candidate(name, Architecture.parse(text), 0.5, 1)
-        for name, text in (("01", "[SM(10)]"), ("02", "[GAP(10)]"))
-    ]
-    found = {c.name: final for c, final in train_all(chosen, None, Breaks(), 0)}
-    assert found["01"].status == "error"
-    assert found["01"].message == "killed"
-    assert found["02"].status == "ok"
 
 
 def damage(folder, kind):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gym_cnnarch import Architecture, SearchSpace
-from tests.train_eval.test_cli import cnnarch
+from tests.train_eval.commands import cnnarch
 from train_eval.importing import import_results
 
 REPLAY = """net,accuracy_best_val,iter_best_val,accuracy_last_val,epsilon

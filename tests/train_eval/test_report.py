@@ -8,8 +8,8 @@ import pytest
 
 from agents import MetaQNN
 from gym_cnnarch.mdp import START, compile_mdp
+from tests.train_eval.commands import cnnarch
 from tests.train_eval.instant import make_search
-from tests.train_eval.test_cli import cnnarch
 from train_eval.importing import import_results
 from train_eval.offline import learn_offline
 from train_eval.report import write_report

@@ -10,7 +10,7 @@ from scipy.stats import spearmanr
 from gym_cnnarch import Architecture, InvalidInput, SearchSpace
 from train_eval.surrogate import SurrogateEvaluator, read_curves
 
-from .test_cli import cnnarch
+from .commands import cnnarch
 
 
 @pytest.fixture(scope="module")
@@ -101,10 +101,11 @@ def test_agents_are_compared_on_a_surrogate(capsys, tmp_path, curves):
     ("content", "message"),
     [
         ("net,acc_1\n", "at least 10 rows"),
-        ("network,acc_1\n" + "[SM(10)],0.5\n" * 20, "a column net"),
-        ("net,loss\n" + "[SM(10)],0.5\n" * 20, "columns acc_1"),
-        ("net,acc_1\n" + "[SM(10)],good\n" * 20, "an accuracy in every row"),
-        ("net,acc_1\n" + "[SM(10)],\n" * 20, "an accuracy in every row"),
+        ("network,acc_1\n" + "[SM(10)],0.5\n" * 20, "neither a replay database"),
+        ("net,loss\n" + "[SM(10)],0.5\n" * 20, "columns net, acc_1"),
+        ("net,acc_1\n" + "[SM(10)],good\n" * 20, "Row 1 of .* has no accuracy"),
+        ("net,acc_1\n" + "[SM(10)],86\n" * 20, "Row 1 of .* has no accuracy"),
+        ("net,acc_1\n" + "[SM(10)],\n" * 20, "Row 1 of .* has no accuracy"),
         ("net,acc_1\n" + "[SM],0.5\n" * 20, "Expected a layer"),
     ],
 )

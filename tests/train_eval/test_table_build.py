@@ -9,7 +9,7 @@ import pytest
 
 from gym_cnnarch.table import MISSING, Table
 from gym_cnnarch.table_evaluator import TableEvaluator
-from tests.train_eval.test_cli import cnnarch, start
+from tests.train_eval.commands import cnnarch, start
 from train_eval.evaluator import TrainingEvaluator
 from train_eval.table import TableBuilder
 

@@ -13,6 +13,9 @@ from agents.schedules import PAPER_SCHEDULE, EpsilonSchedule
 class MetaQNN:
     """Q-learning with experience replay (Baker et al., ICLR 2017, Algorithms 1 to 3).
 
+    An episode begins with the observation that came first of all, which none meets again later:
+    where observations have no depth, networks would be counted wrongly.
+
     Args:
         num_actions: A, the number of actions.
         seed: Seed of exploration, ties and replay.

@@ -22,7 +22,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "target_update_interval": 250, "exploration_fraction": 0.3, "exploration_final_eps": 0.1,
     },
 }  # fmt: skip
-"""Settings for episodes of 2 to 19 steps with one reward at the end, beside ``gamma`` = 1.
+"""Settings for episodes of 1 to 19 steps with one reward at the end, beside ``gamma`` = 1.
 
 Updates come often and entropy counts for much, since these agents pay for networks that they have
 not met: found on ``CNNArch-CIFAR10Table-v0``, see docs/benchmark.md.

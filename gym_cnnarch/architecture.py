@@ -68,18 +68,11 @@ class Architecture:
             raise InvalidInput(
                 f"Expected an architecture like [C(64,3,1), P(2,2), SM(10)], but came {text!r}."
             )
-        layers: list[Layer] = []
-        for name, arguments in _tokens(stripped[1:-1]):
-            if name == "D":
-                continue
-            layer = _layer(name, arguments)
-            if (
-                isinstance(layer, Softmax)
-                and layers
-                and layers[-1] == GlobalAveragePool(layer.classes)
-            ):
-                continue
-            layers.append(layer)
+        tokens = [(name, arguments) for name, arguments in _tokens(stripped[1:-1]) if name != "D"]
+        layers = [_layer(name, arguments) for name, arguments in tokens]
+        if len(layers) > 1 and isinstance(layers[-1], Softmax):
+            pooled = GlobalAveragePool(layers[-1].classes)
+            layers = layers[:-1] if layers[-2] == pooled else layers
         return cls(tuple(layers))
 
 

@@ -1,6 +1,7 @@
 """What the environment makes of its arguments."""
 
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 from gym_cnnarch.errors import InvalidInput
@@ -26,7 +27,10 @@ def make_evaluator(evaluator: str | Evaluator | None, settings: dict[str, Any]) 
     try:
         inspect.signature(make).bind(**settings)
     except (TypeError, ValueError) as error:  # ValueError: built-in types without a signature
-        raise InvalidInput(f"{evaluator} cannot take these arguments: {error}.") from error
+        raise InvalidInput(
+            f"{evaluator} cannot take these arguments: {error}; it is given dataset and what the "
+            f"id registers or gym.make passes, {settings}."
+        ) from error
     return _checked(make(**settings))
 
 
@@ -39,8 +43,12 @@ def _checked(evaluator: Any) -> Evaluator:
     return made
 
 
-def make_search_space(spec: Any, evaluator: Evaluator | None, dataset: str | None) -> SearchSpace:
+def make_search_space(
+    spec: Any, evaluator: Evaluator | None, dataset: str | None, recipe: Any = None
+) -> SearchSpace:
     """The space for the evaluator's data, or for a data set whose images are known without it.
+
+    Without an evaluator a recipe that resizes the images says so in its ``image_size``.
 
     Raises:
         InvalidInput: If the evaluator knows the networks of another space only.
@@ -49,6 +57,9 @@ def make_search_space(spec: Any, evaluator: Evaluator | None, dataset: str | Non
     if spec is None:
         spec = "metaqnn" if own is None else own
     input_shape, num_classes = DATASET_INPUTS.get(str(dataset), (None, None))
+    resized = recipe.get("image_size") if isinstance(recipe, Mapping) else None
+    if input_shape is not None and resized is not None:
+        input_shape = (input_shape[0], resized, resized)
     space = SearchSpace.from_spec(
         spec,
         input_shape=getattr(evaluator, "input_shape", input_shape),

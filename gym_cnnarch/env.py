@@ -77,9 +77,11 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
     - `search_space`: a preset (`"metaqnn"`, `"metaqnn-18"`, `"digits"`, `"small"`) or a dict of
       limits, with an optional `"preset"` to start from: see `SearchSpace`. None: the evaluator's
       own, where it has one (a table), else `"metaqnn"`.
-    - `evaluator`: `"module:attribute"`, called with `dataset` and all further arguments (for
-      training: `data_root`, `recipe`, `device`, `store`); None only constructs, without data or
-      training, reward 0. An object with the `Evaluator` protocol works too, but is not plain data.
+    - `evaluator`: `"module:attribute"`, called with `dataset` and all further arguments, those that
+      the id registers included (for training: `data_root`, `recipe`, `device`, `store`; for a
+      table: `table`, `repeat`). None only constructs, without data or training, reward 0; where no
+      dataset says so, `search_space` must then give `input_shape` and `num_classes`. An object with
+      the `Evaluator` protocol works too, whatever the id registers, but is not plain data.
     - `dataset`: what the evaluator reads: see the README.
     - `seed`: the seed of the evaluation (0), not of the environment. Where an evaluator has several
       results for a network (a table), the environment's generator chooses instead.
@@ -133,7 +135,9 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
         self.evaluator_name = evaluator if isinstance(evaluator, str) else None
         self.evaluator_settings = {"dataset": dataset, **evaluator_settings}
         self.evaluator = make_evaluator(evaluator, self.evaluator_settings)
-        self.search_space = make_search_space(search_space, self.evaluator, dataset)
+        self.search_space = make_search_space(
+            search_space, self.evaluator, dataset, evaluator_settings.get("recipe")
+        )
         self.reward_function = make_reward(reward, failure_reward)
         self.evaluation_seed = seed
         self.observe_size: ObserveSize = observe_size

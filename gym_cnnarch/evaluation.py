@@ -44,13 +44,22 @@ class Evaluation:
     def __post_init__(self) -> None:
         if not 0.0 <= self.accuracy <= 1.0:
             raise ValueError(f"An accuracy must be in [0, 1], but is {self.accuracy}.")
+        if self.status not in STATUSES:
+            raise ValueError(f"A status is one of {', '.join(STATUSES)}, not {self.status!r}.")
 
 
 class Evaluator(Protocol):
     """Judges architectures: trains them, looks them up, predicts them.
 
-    An evaluator that has data also has ``input_shape``, (channels, height, width), and
-    ``num_classes``; the environment's search space is then made for them.
+    What else an evaluator may have, and the package then uses:
+
+    - ``input_shape``, (channels, height, width), and ``num_classes``: the environment's search
+      space is made for them;
+    - ``search_space``: the only space whose networks it knows;
+    - ``draw_seed(rng)``: the seed of an episode's evaluation, drawn by the environment's generator,
+      where a network has several results;
+    - ``prepare()``: called once in each worker process of a search before anything is timed;
+    - ``close()``: called by the environment that made it.
 
     Attributes:
         task: Names data, split and recipe: what makes two results comparable.

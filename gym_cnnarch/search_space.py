@@ -86,7 +86,7 @@ class SearchSpace:
             )
         if self.num_classes < 2:
             raise InvalidInput(
-                f"Classifying needs at least 2 classes, but there is {self.num_classes}."
+                f"Classifying needs num_classes of at least 2, but it is {self.num_classes}."
             )
 
     @classmethod

@@ -12,7 +12,7 @@ class ActionSequences:
     """The complete action sequences of a search space."""
 
     def __init__(self, space: SearchSpace) -> None:
-        mdp = compile_mdp(space)
+        mdp = compile_mdp(space, "bin")
         self._space = space
         self._next = mdp.next_state.tolist()  # lists: single numbers are read
         self._terminal = mdp.terminal.tolist()

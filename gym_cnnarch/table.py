@@ -44,7 +44,7 @@ class Table:
         correct_test: (S, N) int32, correctly classified test images after the last epoch.
         status: (S, N) int8, position in ``evaluation.STATUSES``; MISSING where nothing was trained.
         train_seconds: (S, N) float32, wall-clock seconds of training.
-        learning_rate: (S, N) float32, the initial learning rate of the last try.
+        learning_rate: (S, N) float32, the initial learning rate of the last try; 0: there is none.
         parameters: (N,) int64, trainable parameters.
         macs: (N,) int64, multiply-accumulates of a forward pass.
     """
@@ -125,7 +125,8 @@ class Table:
             macs=int(self.macs[rank]),
             curve=accuracies,
             train_seconds=float(self.train_seconds[position, rank]),
-            learning_rate=float(self.learning_rate[position, rank]),
+            # By its shortest text: 0.003 is not a float32. 0 is none.
+            learning_rate=float(str(self.learning_rate[position, rank])) or None,
             cached=True,
             test_accuracy=None if test == MISSING else test / self.metadata["test_images"],
         )

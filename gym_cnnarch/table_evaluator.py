@@ -44,7 +44,8 @@ class TableEvaluator:
         table: A shipped table's name, or the path of a file that ``cnnarch table build`` wrote.
         repeat: ``sample``: an episode's result is one of the repeats, drawn by the environment's
             generator, as a network trained anew gives another result; ``mean``: the mean of the
-            repeats; or the number of one, 0 to R - 1. Without an environment, and so in ``cnnarch
+            repeats, a failed training counting 0 whatever the environment's ``failure_reward``; or
+            the number of one, 0 to R - 1. Without an environment, and so in ``cnnarch
             search``, whose evaluations have the seed 0, seed s gives repeat s modulo R.
 
     Attributes:
@@ -77,7 +78,7 @@ class TableEvaluator:
         if self.repeats == 0:
             raise InvalidInput(f"{table} is not finished: build the rest with cnnarch table build.")
         allowed = ("sample", "mean", *range(self.repeats))
-        if repeat not in allowed or isinstance(repeat, bool):
+        if repeat not in allowed or type(repeat) not in (str, int):
             raise InvalidInput(f"repeat is one of {', '.join(map(repr, allowed))}, not {repeat!r}.")
         self.repeat = repeat
         self.choices = self.repeats if repeat == "sample" else 1

@@ -33,6 +33,7 @@ class CNNArchVectorEnv(VectorEnv[NDArray[np.int64], NDArray[np.int64], NDArray[A
             next step, whose action may be any), ``SameStep`` (at once; the last observation and
             info are in ``final_obs`` and ``final_info``) or ``Disabled`` (by
             ``reset(options={"reset_mask": mask})``).
+        max_episode_steps: None; ``gym.make_vec`` passes on what it was given.
         arguments: Those of ``CNNArchEnv``.
 
     Raises:
@@ -45,8 +46,14 @@ class CNNArchVectorEnv(VectorEnv[NDArray[np.int64], NDArray[np.int64], NDArray[A
         self,
         num_envs: int = 1,
         autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
+        max_episode_steps: int | None = None,
         **arguments: Any,
     ) -> None:
+        if max_episode_steps is not None:
+            raise InvalidInput(
+                "Episodes end by themselves and are not truncated here: limit max_layers of the "
+                "search space, or make the environment with vectorization_mode='sync'."
+            )
         try:
             self._autoreset = AutoresetMode(autoreset_mode)
         except ValueError as error:
@@ -68,7 +75,7 @@ class CNNArchVectorEnv(VectorEnv[NDArray[np.int64], NDArray[np.int64], NDArray[A
         self._masks = self._mdp.legal.astype(np.int8)
         self._depths = self._mdp.observations[:, OBSERVATION_FIELDS.index("depth")]
         self._results = None
-        if isinstance(self.evaluator, TableEvaluator):
+        if type(self.evaluator) is TableEvaluator:  # a subclass may answer otherwise
             self._results = TableColumns(self._env, self.evaluator, self._mdp)
         self._needs_layers = self._results is None or self.render_mode is not None
         self._streams = UniformStreams(num_envs)
@@ -143,6 +150,14 @@ class CNNArchVectorEnv(VectorEnv[NDArray[np.int64], NDArray[np.int64], NDArray[A
         infos |= self._mask_info(np.ones(self.num_envs, dtype=bool))
         truncated = np.zeros(self.num_envs, dtype=bool)
         return self._observations(), rewards, terminated.copy(), truncated, infos
+
+    @property  # type: ignore[misc]
+    def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]
+        """The generator of each environment, (N,), as ``SyncVectorEnv`` has it.
+
+        Where a table's repeats are drawn, they have given some numbers ahead of their use.
+        """
+        return tuple(self._streams.generator(i) for i in range(self.num_envs))
 
     @property
     def np_random_seed(self) -> tuple[int, ...]:  # type: ignore[override]

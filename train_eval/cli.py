@@ -13,11 +13,12 @@ from rich.live import Live
 from rich.markup import escape
 
 from gym_cnnarch import Architecture, InvalidInput, SearchSpace, __version__
+from gym_cnnarch.errors import ProcessUnusable
 from gym_cnnarch.mdp import compile_mdp
 from gym_cnnarch.registration import DATASET_INPUTS
 from train_eval.cli_benchmark import BenchmarkCommand
 from train_eval.cli_finalize import FinalizeCommand, PredictCommand, TransferCommand
-from train_eval.cli_options import EnvOptions, TrainingOptions
+from train_eval.cli_options import EnvOptions, TrainingOptions, check_positive
 from train_eval.cli_report import ImportCommand, ReportCommand
 from train_eval.cli_search import SearchCommand
 from train_eval.cli_table import TableCommand
@@ -86,15 +87,11 @@ class SpaceCommand(EnvOptions):
         _out.print(f"{space.count():,} architectures")
 
     def _space(self) -> SearchSpace:
-        kwargs = find_spec(self.env).kwargs | self.kwargs()
-        dataset = kwargs.get("dataset")
-        if dataset not in DATASET_INPUTS:
-            return make_env(self.env, **self.kwargs()).search_space
-        (channels, size, _), num_classes = DATASET_INPUTS[dataset]
-        size = Recipe.from_spec(kwargs.get("recipe", "paper")).image_size or size
-        return SearchSpace.from_spec(
-            kwargs["search_space"], input_shape=(channels, size, size), num_classes=num_classes
-        )
+        changed = self.kwargs()
+        if (find_spec(self.env).kwargs | changed).get("dataset") in DATASET_INPUTS:
+            Recipe.from_spec(changed.get("recipe", "paper"))  # refuses what is none
+            changed["evaluator"] = None
+        return make_env(self.env, **changed).search_space
 
 
 @dataclass
@@ -112,8 +109,9 @@ class ShowCommand:
 
     def run(self) -> None:
         """Prints the tables or the JSON."""
-        if self.top < 1:
-            raise InvalidInput(f"--top must be at least 1, but is {self.top}.")
+        check_positive(self, "top")
+        if self.json and self.watch:
+            raise InvalidInput("--json prints the run as it is: leave out --watch.")
         store, run = find_run(self.run_dir)
         summary = summarise(self.run_dir, store, run)
         if self.json:
@@ -160,7 +158,7 @@ def main() -> None:
         command.run()
     except InvalidInput as error:
         _fail(error, 2)
-    except (StoreError, WorkersUnavailable, OSError) as error:
+    except (StoreError, WorkersUnavailable, ProcessUnusable, OSError) as error:
         _fail(error, 1)
     except KeyboardInterrupt:
         _fail("Stopped.", 130)

@@ -36,7 +36,7 @@ def make_table(space=SPACE, seeds=3, complete=True):
     }  # fmt: skip
     return Table(
         metadata, validation, test, status,
-        rng.random(shape).astype(np.float32), np.full(shape, 0.25, dtype=np.float32),
+        rng.random(shape).astype(np.float32), np.full(shape, 0.003, dtype=np.float32),
         np.array([count_parameters(a, space.input_shape) for a in networks]),
         np.array([count_macs(a, space.input_shape) for a in networks]),
     )  # fmt: skip

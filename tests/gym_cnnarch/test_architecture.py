@@ -94,6 +94,7 @@ def test_every_published_network_is_read_without_its_dropout(file, rows):
         ("[C(64,3,1), P(2,2)]", "P(2,2)"),
         ("[C(64,3,1), D(1,1)]", "C(64,3,1)"),
         ("[SM(10), SM(10)]", "SM(10)"),
+        ("[GAP(10), SM(10), D(1,1), SM(10)]", "GAP(10)"),
         ("[SM(10), C(64,3,1)]", "C(64,3,1)"),
         ("[GAP(10), C(64,3,1), SM(10)]", "GAP(10)"),
         ("[GAP(10), SM(5)]", "GAP(10)"),

@@ -199,6 +199,14 @@ def test_actions_come_in_the_documented_order():
     assert names == [*convolutions, "P(2,2)", "FC(64)", "FC(32)", "GAP(10)", "SM(10)"]
 
 
+def test_construction_alone_has_the_space_of_the_recipes_images():
+    arguments = {"recipe": {"preset": "digits", "image_size": 6}}
+    trained = gym.make("CNNArch-Digits-v0", **arguments).unwrapped
+    constructed = gym.make("CNNArch-Digits-v0", evaluator=None, **arguments).unwrapped
+    assert trained.search_space == constructed.search_space
+    assert constructed.search_space.input_shape == (1, 6, 6)
+
+
 def test_a_copy_goes_on_in_the_middle_of_an_episode():
     env = gym.make("CNNArch-Digits-v0", evaluator=None).unwrapped
     env.reset(seed=0)

@@ -6,7 +6,7 @@ import re
 import gymnasium as gym
 import pytest
 
-from gym_cnnarch import InvalidInput
+from gym_cnnarch import Evaluation, InvalidInput
 from gym_cnnarch.env import CNNArchEnv
 from gym_cnnarch.evaluation import STATUSES, load
 from gym_cnnarch.vector_env import CNNArchVectorEnv
@@ -32,6 +32,13 @@ def own_evaluator(tmp_path, monkeypatch):
     """A user's module ``own_evaluator``."""
     (tmp_path / "own_evaluator.py").write_text(EVALUATOR_MODULE)
     monkeypatch.syspath_prepend(tmp_path)
+
+
+def test_an_evaluation_says_what_cannot_be():
+    with pytest.raises(ValueError, match="not 'OK'"):
+        Evaluation(0.5, "OK", 1, 1)
+    with pytest.raises(ValueError, match="is 86"):
+        Evaluation(86, "ok", 1, 1)
 
 
 def test_load_finds_what_the_name_says():

@@ -118,8 +118,9 @@ def test_every_state_of_an_episode_can_be_rendered(env_id, kwargs):
 
 
 @every_environment
-def test_vector_environments_stack_observations_and_masks(env_id, kwargs):
-    envs = gym.make_vec(env_id, num_envs=2, vectorization_mode="sync", **kwargs)
+@pytest.mark.parametrize("mode", ["sync", "vector_entry_point"])
+def test_vector_environments_stack_observations_and_masks(env_id, kwargs, mode):
+    envs = gym.make_vec(env_id, num_envs=2, vectorization_mode=mode, **kwargs)
     actions = envs.single_action_space.n
     observations, infos = envs.reset(seed=0)
     envs.single_action_space.seed(0)

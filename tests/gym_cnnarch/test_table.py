@@ -43,6 +43,7 @@ def test_an_evaluation_is_what_the_training_gave(table):
         curve = [int(c) / IMAGES for c in table.correct_validation[1, rank] if c != MISSING]
         assert list(evaluation.curve) == curve
         assert evaluation.accuracy == max(curve)
+        assert evaluation.learning_rate == 0.003
         if evaluation.status == "ok":
             assert evaluation.test_accuracy == int(table.correct_test[1, rank]) / TESTS
             assert table.validation[1, rank] == evaluation.accuracy
@@ -61,6 +62,19 @@ def test_damage_is_noticed(file, where):
         Table.load(file)
 
 
+def rewrite(file, **changes):
+    """Replaces some arrays of a file, which stays a sound npz file."""
+    with np.load(file) as arrays:
+        content = dict(arrays)
+    np.savez(file, **(content | changes))
+
+
+def test_a_result_that_was_changed_is_noticed(table, file):
+    rewrite(file, correct_test=table.correct_test + 1)
+    with pytest.raises(InvalidInput, match="its checksum differs"):
+        Table.load(file)
+
+
 def test_files_that_are_no_tables_are_refused(table, tmp_path):
     with pytest.raises(InvalidInput, match="no table"):
         Table.load(tmp_path / "missing.npz")
@@ -73,10 +87,7 @@ def test_files_that_are_no_tables_are_refused(table, tmp_path):
     with pytest.raises(InvalidInput, match="cannot have macs of shape"):
         replace(table, macs=table.macs[1:])
     table.save(tmp_path / "newer.npz")
-    with np.load(tmp_path / "newer.npz") as arrays:
-        content = dict(arrays)
-    header = json.loads(str(content["header"])) | {"format": 99}
-    np.savez(tmp_path / "newer.npz", **(content | {"header": np.array(json.dumps(header))}))
+    rewrite(tmp_path / "newer.npz", header=np.array(json.dumps({"format": 99})))
     with pytest.raises(InvalidInput, match="format 99"):
         Table.load(tmp_path / "newer.npz")
 

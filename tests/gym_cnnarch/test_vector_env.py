@@ -1,12 +1,16 @@
 """The vector environment equals N single environments, step by step."""
 
+from dataclasses import replace
+
 import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
-from gym_cnnarch import Evaluation, InvalidInput
+from gym_cnnarch import Architecture, Evaluation, InvalidInput
 from gym_cnnarch.env import CNNArchEnv
+from gym_cnnarch.layers import Softmax
+from gym_cnnarch.table_evaluator import TableEvaluator
 from gym_cnnarch.vector_env import CNNArchVectorEnv
 from tests.gym_cnnarch.made_up_tables import SPACE, make_table
 
@@ -106,6 +110,26 @@ def test_other_evaluators_are_asked_one_by_one():
             assert_equal(ours, theirs)
 
 
+def test_a_table_that_answers_otherwise_is_asked(table_file):
+    class Halved(TableEvaluator):
+        def evaluate(self, architecture, seed=0):
+            evaluation = super().evaluate(architecture, seed)
+            return replace(evaluation, accuracy=evaluation.accuracy / 2)
+
+    many = CNNArchVectorEnv(1, evaluator=Halved(table=table_file, repeat=0))
+    many.reset(seed=0)
+    reward = many.step(np.array([len(SPACE.actions) - 1]))[1][0]
+    whole = TableEvaluator(table=table_file, repeat=0).evaluate(Architecture((Softmax(10),)))
+    assert reward == whole.accuracy / 2 > 0
+
+
+def test_generators_are_those_of_single_environments():
+    singles = SyncVectorEnv([lambda: CNNArchEnv(**CONSTRUCTION)] * N)
+    many = CNNArchVectorEnv(N, **CONSTRUCTION)
+    many.reset(seed=5), singles.reset(seed=5)
+    assert [g.random() for g in many.np_random] == [g.random() for g in singles.np_random]
+
+
 def test_it_renders_each_network():
     many = CNNArchVectorEnv(2, **CONSTRUCTION, render_mode="ansi")
     single = CNNArchEnv(**CONSTRUCTION, render_mode="ansi")
@@ -143,6 +167,8 @@ def test_steps_and_resets_that_cannot_be_are_refused():
         many.reset(options={"reset_mask": np.array([False, False])})
     with pytest.raises(InvalidInput, match="NextStep, SameStep, Disabled"):
         CNNArchVectorEnv(2, autoreset_mode="never", **CONSTRUCTION)
+    with pytest.raises(InvalidInput, match="not truncated"):
+        gym.make_vec("CNNArch-CIFAR10-v0", 2, evaluator=None, max_episode_steps=3)
 
 
 @pytest.mark.parametrize("mode", ["NextStep", "SameStep"])

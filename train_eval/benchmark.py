@@ -88,11 +88,11 @@ class Benchmark:
     def execute(self, folder: Path, workers: int) -> Iterator[Pair]:
         """Runs what the folder lacks, and yields each pair when it is finished or has failed.
 
+        ``describe`` comes first, and both while the folder's lock is held.
+
         Raises:
-            InvalidInput: If the folder holds another benchmark.
             WorkersUnavailable: If a worker process died.
         """
-        self.describe(folder)
         todo = self.missing(folder)
         environment = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
         pool = ProcessPoolExecutor(
@@ -124,6 +124,17 @@ class Benchmark:
             The benchmark with all agents and seeds that the folder was ever asked for.
 
         Raises:
+            InvalidInput: As ``check``.
+        """
+        merged = self.check(folder)
+        described = asdict(merged) | {"made_with": versions()}
+        replace_json(folder / BENCHMARK_FILE, described)
+        return merged
+
+    def check(self, folder: Path) -> "Benchmark":
+        """What ``describe`` returns, but writes nothing.
+
+        Raises:
             InvalidInput: If the folder holds another benchmark, or something else.
         """
         path = folder / BENCHMARK_FILE
@@ -132,23 +143,28 @@ class Benchmark:
             theirs = _read(path)
             agents, seeds = theirs["agents"], theirs["seeds"]
             changes = [n for n in _SHARED if _wherever(n, ours[n]) != _wherever(n, theirs[n])]
+            was = theirs["made_with"]
+            changes += [
+                f"{name} was {was.get(name)} and is {now}"
+                for name, now in ours["made_with"].items()
+                if was.get(name) != now
+            ]
             for label, settings in ours["agents"].items():
                 if agents.setdefault(label, settings) != settings:
                     changes.append(label)
             if changes:
                 raise InvalidInput(
-                    f"{folder} holds another benchmark ({', '.join(changes)} differ): name another "
-                    f"folder, or repeat its settings to continue it."
+                    f"{folder} holds another benchmark (what differs: {', '.join(changes)}): name "
+                    f"another folder, or continue it with what it was begun with."
                 )
             most = {n: max(seeds.get(n, 0), ours["seeds"].get(n, 0)) for n in agents}
             ours |= {"agents": agents, "seeds": most}
         elif folder.exists() and {entry.name for entry in folder.iterdir()} - _BEGUN:
             raise InvalidInput(f"{folder} holds something else: name a new or an empty folder.")
-        replace_json(path, ours)
         return dataclasses.replace(self, agents=ours["agents"], seeds=ours["seeds"])
 
 
-_SHARED = ("env", "kwargs", "task", "budget", "max_episodes", "trains", "made_with")
+_SHARED = ("env", "kwargs", "task", "budget", "max_episodes", "trains")
 _BEGUN = {LOCK, unfinished_name(BENCHMARK_FILE)}  # of a benchmark that was killed while it began
 _PLACES = {"data_root", "table", "curves"}  # the task says what is there
 
@@ -163,7 +179,7 @@ def _wherever(name: str, value: Any) -> Any:
 def _read(path: Path) -> dict[str, Any]:
     try:
         described: dict[str, Any] = json.loads(path.read_text())
-        if {*_SHARED, "agents", "seeds"} <= described.keys():
+        if {*_SHARED, "agents", "seeds", "made_with"} <= described.keys():
             return described
     except (OSError, ValueError, AttributeError):
         pass

@@ -44,6 +44,9 @@ def _networks(results: Results, axes: Any) -> bool:
 
 
 def _seconds(results: Results, axes: Any) -> bool:
+    runs = [outcome for agent in results.agents.values() for outcome in agent.outcomes]
+    if not any(outcome.found and outcome.found[-1].seconds for outcome in runs):
+        return False  # predictions cost nothing
     _curves(axes, results, results.seconds, lambda agent: agent.by_seconds)
     axes.set_xlabel("seconds of training, of all networks so far")
     return True

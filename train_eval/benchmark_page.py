@@ -84,7 +84,8 @@ def _page(results: Results, drawn: list[str], command: str) -> str:
         "",
         f"    {command}",
         "",
-        f"Everything that the numbers depend on is in `{BENCHMARK_FILE}`; each run's networks, in "
+        "is the latest command; runs that were in the folder before it are kept. Everything that "
+        f"the numbers depend on is in `{BENCHMARK_FILE}`; each run's networks, in "
         f"the order in which they were met, are in `runs/AGENT/SEED.csv.gz`, a row a run in "
         f"`{RESULTS_FILE}`. At most {benchmark.max_episodes:,} episodes a run. The agents:",
         "",

@@ -11,11 +11,12 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from agents import Episode, sb3
+from agents import sb3
 from gym_cnnarch import InvalidInput
 from gym_cnnarch.env import CNNArchEnv
 from gym_cnnarch.files import replace_file
 from train_eval.agent_settings import SB3_PREFIX, make_agent
+from train_eval.rollout import roll_out
 from train_eval.settings import make_env
 
 
@@ -175,17 +176,8 @@ class Run:
 def _act_and_learn(recorder: Recorder, settings: dict[str, Any], seed: int) -> None:
     agent = make_agent(settings, recorder.search_space, seed)
     while True:
-        observation, info = recorder.reset()
-        observations, actions, masks = [observation], [], []
-        terminated = False
-        while not terminated:
-            mask = info["action_mask"].astype(bool)
-            action = int(agent.act(observation, mask))
-            observation, reward, terminated, _, info = recorder.step(action)
-            observations.append(observation)
-            actions.append(action)
-            masks.append(mask)
-        agent.learn(Episode(np.array(observations), np.array(actions), np.array(masks), reward))
+        rollout = roll_out(recorder, agent)
+        agent.learn(rollout.episode(rollout.reward))
 
 
 def write(path: Path, outcome: Outcome) -> None:

@@ -16,7 +16,7 @@ from gym_cnnarch import InvalidInput
 from gym_cnnarch.env import CNNArchEnv
 from train_eval.agent_settings import LABELS, SB3_PREFIX, benchmark_settings
 from train_eval.benchmark import REPEATS, Benchmark, Pair
-from train_eval.cli_options import EvaluatorOptions, leave, this_command
+from train_eval.cli_options import EvaluatorOptions, check_positive, leave, this_command
 from train_eval.plotting import check_plots
 from train_eval.progress import duration
 from train_eval.runs import LOCK, in_use
@@ -57,26 +57,22 @@ class BenchmarkCommand(EvaluatorOptions):
 
     def run(self) -> None:
         """Runs what is missing, then writes the tables and figures."""
-        for name in ("seeds", "sb3_seeds", "budget", "max_episodes", "workers"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InvalidInput(
-                    f"--{name.replace('_', '-')} must be at least 1, but is {value}."
-                )
+        check_positive(self, "seeds", "sb3_seeds", "budget", "max_episodes", "workers")
         check_plots()
         env = make_env(self.env, **self.kwargs())
         evaluator = training_evaluator(env)
         on_gpu = evaluator is not None and evaluator.data.device.type != "cpu"
         workers = self.workers or (1 if on_gpu else loky.cpu_count())
         benchmark = self._benchmark(env)
-        everything = benchmark.describe(self.out)
-        with in_use(self.out / LOCK):
-            failures = self._execute(benchmark, workers)
         from train_eval.benchmark_page import HEADINGS, PAGE_FILE, rows, verdict, write_results
         from train_eval.benchmark_results import collect
 
-        results = collect(everything, self.out)
-        write_results(results, self.out, this_command())
+        benchmark.check(self.out)
+        with in_use(self.out / LOCK):
+            everything = benchmark.describe(self.out)
+            failures = self._execute(benchmark, workers)
+            results = collect(everything, self.out)
+            write_results(results, self.out, this_command())
         title = f"{results.loss} in percent, {benchmark.budget:,} unique networks"
         table = Table(*HEADINGS, title=title, box=box.SIMPLE_HEAD)
         for row in rows(results):

@@ -16,7 +16,7 @@ from rich.text import Text
 from gym_cnnarch import Architecture, InvalidInput
 from gym_cnnarch.layers import GlobalAveragePool, Softmax
 from gym_cnnarch.shapes import count_parameters
-from train_eval.cli_options import leave, specification
+from train_eval.cli_options import check_positive, leave, specification
 from train_eval.executors import LocalExecutor, worker_environments
 from train_eval.final_recipe import DEFAULT, FinalRecipe
 from train_eval.importing import IMPORTED
@@ -94,8 +94,7 @@ class FinalOptions:
         """Trains what is not trained yet, says what happens, and names what could not be done."""
         from train_eval.finalize import train_all
 
-        if self.workers is not None and self.workers < 1:
-            raise InvalidInput(f"--workers must be at least 1, but is {self.workers}.")
+        check_positive(self, "workers")
         environments = worker_environments(self.workers, self.device)[: len(chosen)]
         failed = []
         folder = Path(task.folder)
@@ -133,15 +132,15 @@ class FinalizeCommand(FinalOptions):
     onnx: bool = False
     """Export each network to ONNX too."""
     out: Path | None = None
-    """Folder of the networks. Default: final in the run's folder."""
+    """Folder of the networks. Default: final in the run's folder, where transfer and report look
+    for them."""
 
     def run(self) -> None:
         """Trains, tests, exports; what is done already is not done again."""
         from train_eval.finalize import candidates, evaluate, write_results
         from train_eval.trained import check_onnx
 
-        if self.networks < 1 or self.ensemble < 1:
-            raise InvalidInput("--networks and --ensemble must be at least 1.")
+        check_positive(self, "networks", "ensemble")
         self.final_recipe()
         if self.onnx:
             check_onnx()
@@ -237,10 +236,11 @@ class PredictCommand:
 
         if not self.images:
             raise InvalidInput("Name at least one image.")
+        check_positive(self, "top")
         trained = load_network(self.network)
         for path in self.images:
             (answer,) = predict(trained, trained.preprocess(path)[None])
-            best = answer.argsort()[::-1][: max(self.top, 1)]
+            best = answer.argsort()[::-1][: self.top]
             words = "  ".join(f"{trained.class_names[i]} {answer[i]:.2%}" for i in best)
             _out.print(f"{path}  {words}", markup=False, highlight=False, soft_wrap=True)
 

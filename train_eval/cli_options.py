@@ -111,24 +111,20 @@ class ExecutorOptions:
     cluster. Default: local, and inline where nothing is trained."""
     workers: int | None = None
     """Networks to train at a time. Default: one a GPU, or one a core without GPUs."""
-    workers_per_gpu: int = 1
-    """Local workers that share a GPU."""
+    workers_per_gpu: int | None = None
+    """Local workers that share a GPU. Default: 1."""
     ray_address: str | None = None
     """Address of the Ray cluster: auto or HOST:PORT. Default: start Ray here."""
-    cpus_per_network: float = 1.0
-    """CPUs that a network takes of the Ray cluster; fractions are allowed."""
+    cpus_per_network: float | None = None
+    """CPUs that a network takes of the Ray cluster; fractions are allowed. Default: 1."""
     gpus_per_network: float | None = None
     """GPUs that a network takes of the Ray cluster; fractions are allowed. Default: 1 where the
     cluster has GPUs, unless the device is another."""
 
-    def check_positive(self, *names: str) -> None:
-        """Refuses options that are less than 1, and shares that are negative."""
-        for name in names:
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                option = name.replace("_", "-")
-                raise InvalidInput(f"--{option} must be at least 1, but is {value}.")
-        if self.cpus_per_network < 0 or (self.gpus_per_network or 0) < 0:
+    def check_executor(self) -> None:
+        """Refuses numbers that make no sense."""
+        check_positive(self, "workers", "workers_per_gpu")
+        if (self.cpus_per_network or 0) < 0 or (self.gpus_per_network or 0) < 0:
             raise InvalidInput("A network cannot take a negative number of CPUs or GPUs.")
 
     def make_executor(
@@ -137,6 +133,12 @@ class ExecutorOptions:
         """Where evaluations run, what is called there, and how many run at a time."""
         assert env.evaluator is not None, "commands that evaluate check it"
         executor = self.executor or ("local" if training_evaluator(env) else "inline")
+        for name, its_executors in _EXECUTOR_OPTIONS.items():
+            if getattr(self, name) is not None and executor not in its_executors:
+                raise InvalidInput(
+                    f"--{name.replace('_', '-')} is an option of --executor "
+                    f"{' and '.join(its_executors)}, but this is {executor}."
+                )
         if executor == "inline":
             return InlineExecutor(), env.evaluator.evaluate, 1
         task = describe_task(env)
@@ -147,10 +149,29 @@ class ExecutorOptions:
             gpus = self.gpus_per_network
             if gpus is None and device not in (None, "cuda"):
                 gpus = 0.0
-            ray = RayExecutor(self.ray_address, self.cpus_per_network, gpus, self.workers)
+            cpus = 1.0 if self.cpus_per_network is None else self.cpus_per_network
+            ray = RayExecutor(self.ray_address, cpus, gpus, self.workers)
             return ray, task, ray.workers
-        local = LocalExecutor(worker_environments(self.workers, device, self.workers_per_gpu))
+        local = LocalExecutor(worker_environments(self.workers, device, self.workers_per_gpu or 1))
         return local, task, local.workers
+
+
+_EXECUTOR_OPTIONS = {
+    "workers": ("local", "ray"),
+    "workers_per_gpu": ("local",),
+    "ray_address": ("ray",),
+    "cpus_per_network": ("ray",),
+    "gpus_per_network": ("ray",),
+}
+
+
+def check_positive(options: object, *names: str) -> None:
+    """Refuses options that are given and less than 1."""
+    for name in names:
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            option = name.replace("_", "-")
+            raise InvalidInput(f"--{option} must be at least 1, but is {value}.")
 
 
 def specification(registered: Any, words: tuple[str, ...]) -> dict[str, Any]:

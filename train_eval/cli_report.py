@@ -7,7 +7,7 @@ from pathlib import Path
 import tyro
 from rich.console import Console
 
-from gym_cnnarch import InvalidInput
+from train_eval.cli_options import check_positive
 from train_eval.importing import import_results
 from train_eval.report import write_report
 from train_eval.runs import find_run
@@ -29,8 +29,7 @@ class ReportCommand:
 
     def run(self) -> None:
         """Writes the page and says where."""
-        if self.top < 1:
-            raise InvalidInput(f"--top must be at least 1, but is {self.top}.")
+        check_positive(self, "top")
         store, run = find_run(self.run_dir)
         page = write_report(self.run_dir, store, run, self.out or self.run_dir / "report", self.top)
         _out.print(f"Report: {page}", markup=False, soft_wrap=True)

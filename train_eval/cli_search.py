@@ -12,9 +12,9 @@ from rich.console import Console
 from agents import PAPER_SCHEDULE, EpsilonSchedule
 from gym_cnnarch import InvalidInput
 from train_eval.agent_settings import make_agent, metaqnn_settings
-from train_eval.cli_options import EvaluatorOptions, ExecutorOptions, leave
+from train_eval.cli_options import EvaluatorOptions, ExecutorOptions, check_positive, leave
 from train_eval.progress import SearchProgress
-from train_eval.runs import LOCK, in_use, open_run, recorded_settings
+from train_eval.runs import LOCK, check_folder, in_use, open_run, recorded_settings
 from train_eval.search import MAX_REPEATS, Learned, Search
 from train_eval.settings import (
     absolute_dataset,
@@ -58,14 +58,14 @@ class SearchCommand(ExecutorOptions, EvaluatorOptions):
     lookahead: int | None = None
     """Episodes that the agent may act ahead of what it has learned; 1 is the paper's algorithm. The
     run depends on it, and not on the number of workers. Default: the recorded one of a run that is
-    continued, else 8 a worker, at most a quarter of the budget."""
+    continued, else 1 for one worker and 8 a worker for more, at most a quarter of the budget."""
     tensorboard: bool = False
     """Write the run's scalars to tensorboard/ in its folder."""
 
     def run(self) -> None:
         """Runs or continues the search, then shows what it found."""
         self._check()
-        recorded = recorded_settings(self.run_dir)
+        check_folder(self.run_dir)
         env = make_env(self.env, **self.kwargs())
         agent_settings, budget = self._agent(env.search_space.count())
         agent = make_agent(agent_settings, env.search_space, self.seed)
@@ -74,15 +74,14 @@ class SearchCommand(ExecutorOptions, EvaluatorOptions):
         if (quality := getattr(env.evaluator, "quality", None)) is not None:  # a surrogate's
             _err.print(quality(), soft_wrap=True)
         executor, evaluate, workers = self.make_executor(env)
-        with executor:
-            lookahead = self._lookahead(recorded, workers, budget)
+        with executor, in_use(self.run_dir / LOCK):
+            lookahead = self._lookahead(workers, budget)
             settings = describe(env, agent_settings, self.seed, budget, lookahead)
             data = self._data() if training_evaluator(env) else {}
             store = open_run(self.run_dir, settings, self.store, workers, data)
-            with in_use(self.run_dir / LOCK):
-                search = Search(env, settings, agent, evaluate, store, executor)
-                progress = SearchProgress(search, budget, executor, workers, _err)
-                self._follow(progress, budget, store.path)
+            search = Search(env, settings, agent, evaluate, store, executor)
+            progress = SearchProgress(search, budget, executor, workers, _err)
+            self._follow(progress, budget, store.path)
         if search.exhausted:
             _err.print(
                 f"No new network in {MAX_REPEATS} episodes in a row: ended after {progress.unique}."
@@ -93,7 +92,8 @@ class SearchCommand(ExecutorOptions, EvaluatorOptions):
 
     def _check(self) -> None:
         """Refuses options that are out of their range or belong to another agent."""
-        self.check_positive("budget", "lookahead", "workers", "workers_per_gpu")
+        check_positive(self, "budget", "lookahead")
+        self.check_executor()
         learns = self.alpha is not None or self.replay is not None or self.schedule
         if self.agent != "metaqnn" and learns:
             raise InvalidInput(
@@ -131,10 +131,10 @@ class SearchCommand(ExecutorOptions, EvaluatorOptions):
         replay = 100 if self.replay is None else self.replay
         return metaqnn_settings(budget, self.alpha, replay, schedule)
 
-    def _lookahead(self, recorded: dict[str, Any] | None, workers: int, budget: int) -> int:
+    def _lookahead(self, workers: int, budget: int) -> int:
         if self.lookahead is not None:
             return self.lookahead
-        if recorded is not None:
+        if (recorded := recorded_settings(self.run_dir)) is not None:
             return int(recorded["lookahead"])
         return default_lookahead(workers, budget)
 

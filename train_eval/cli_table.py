@@ -3,6 +3,8 @@
 import contextlib
 import signal
 import time
+from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -11,10 +13,10 @@ import tyro
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from gym_cnnarch import InvalidInput
+from gym_cnnarch import Architecture, Evaluation, InvalidInput
 from gym_cnnarch.table import Table
 from gym_cnnarch.table_evaluator import find_table
-from train_eval.cli_options import ExecutorOptions, TrainingOptions, leave
+from train_eval.cli_options import ExecutorOptions, TrainingOptions, check_positive, leave
 from train_eval.progress import duration
 from train_eval.runs import in_use
 from train_eval.settings import make_env, training_evaluator
@@ -46,22 +48,32 @@ class BuildCommand(ExecutorOptions, TrainingOptions):
 
     def run(self) -> None:
         """Trains what the table lacks, and writes it."""
-        self.check_positive("seeds", "workers", "workers_per_gpu", "most")
+        check_positive(self, "seeds", "most")
+        self.check_executor()
         env = make_env(self.env, test=True, **self.kwargs())
         evaluator = training_evaluator(env)
         if evaluator is None:
             raise InvalidInput(f"{self.env} does not train: choose an environment that does.")
         store = Store(self.store or self.out.with_suffix(".sqlite"))
         builder = TableBuilder(env.search_space, evaluator, self.seeds, store)
-        if self.out.exists():
-            taken = builder.take(Table.load(self.out))
-            _err.print(f"{self.out} holds {taken:,} trainings.", markup=False, soft_wrap=True)
-        executor, evaluate, workers = self.make_executor(env)
+        with in_use(self.out.with_suffix(".lock")):
+            if self.out.exists():
+                taken = builder.take(Table.load(self.out))
+                _err.print(f"{self.out} holds {taken:,} trainings.", markup=False, soft_wrap=True)
+            self._build(builder, *self.make_executor(env))
+        _out.print(f"Table: {self.out}", markup=False, soft_wrap=True)
+
+    def _build(
+        self,
+        builder: TableBuilder,
+        executor: Executor,
+        evaluate: Callable[[Architecture, int], Evaluation],
+        workers: int,
+    ) -> None:
         missing = builder.missing()
         total = builder.seeds * builder.space.count()
         begun, saved = total - len(missing), time.monotonic()
-        lock = self.out.with_suffix(".lock")
-        with in_use(lock), executor, _Progress(begun, total) as progress:
+        with executor, _Progress(begun, total) as progress:
             try:
                 results = builder.train(missing[: self.most], executor, evaluate, workers)
                 with contextlib.closing(results):
@@ -73,9 +85,8 @@ class BuildCommand(ExecutorOptions, TrainingOptions):
             except KeyboardInterrupt:
                 signal.signal(signal.SIGINT, signal.SIG_IGN)  # ending takes a moment: let it
                 builder.table(workers).save(self.out)
-                leave(f"Stopped; what is trained is in {store.path} and {self.out}.")
+                leave(f"Stopped; what is trained is in {self.out} and the store beside it.")
             builder.table(workers).save(self.out)
-        _out.print(f"Table: {self.out}", markup=False, soft_wrap=True)
 
 
 class _Progress:
@@ -126,8 +137,7 @@ class ShowTableCommand:
         """Prints the description."""
         from train_eval.table_summary import describe
 
-        if self.top < 1:
-            raise InvalidInput(f"--top must be at least 1, but is {self.top}.")
+        check_positive(self, "top")
         for part in describe(Table.load(find_table(self.file)), self.top):
             _out.print(part, highlight=False)
 

@@ -19,7 +19,7 @@ from train_eval.final_data import FinalData, final_data
 from train_eval.final_recipe import FinalRecipe
 from train_eval.network import build_network
 from train_eval.trained import make_normalisation, save_network, save_tensors
-from train_eval.training import Precision, one_thread, seeded
+from train_eval.training import Precision, check_device, one_thread, seeded
 
 _WEIGHTS, _MOMENTUM = "weights/", "momentum/"
 
@@ -106,13 +106,18 @@ def train_final(
 
     Raises:
         InvalidInput: If the files there are of another training.
+        ProcessUnusable: If the GPU answers this process no more.
     """
     started = time.perf_counter()
     training = _Training(architecture, data, path, seed, initial)
     losses = training.finished()
     if losses is None:
-        with one_thread():
-            losses = training.run(on_epoch)
+        try:
+            with one_thread():
+                losses = training.run(on_epoch)
+        finally:
+            if data.device.type == "cuda":
+                check_device(data.device)
     status = "ok" if np.isfinite(losses).all() else "diverged"
     return Final(status, losses, time.perf_counter() - started)
 

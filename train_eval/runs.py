@@ -42,18 +42,11 @@ def open_run(
         InvalidInput: If the folder belongs to another run; the message names what differs.
         StoreError: If the store cannot be opened.
     """
+    check_folder(run_dir)
     known = _read_run_file(run_dir)
     if known is not None:
         _check_same_run(run_dir, known["settings"], settings.as_json())
         return _open_known(store_path or _store_path(run_dir, known), settings.run)
-    # Of a run that was killed while it began.
-    ours = {STORE, f"{STORE}-journal", RUN_FILE, unfinished_name(RUN_FILE), LOCK}
-    if run_dir.exists() and (
-        not run_dir.is_dir() or any(entry.name not in ours for entry in run_dir.iterdir())
-    ):
-        raise InvalidInput(
-            f"{run_dir} exists and holds no run of gym-cnnarch: name a new or an empty folder."
-        )
     store = Store(store_path or run_dir / STORE)
     store.add_run(settings.run, settings.as_json(), made_with(workers))
     location = str(store_path.expanduser().resolve()) if store_path else STORE
@@ -63,6 +56,22 @@ def open_run(
     }  # fmt: skip
     replace_json(run_dir / RUN_FILE, content)
     return store
+
+
+def check_folder(run_dir: Path) -> None:
+    """Refuses a folder of something else than a run.
+
+    Raises:
+        InvalidInput: If the folder holds something else.
+    """
+    # Of a run that was killed while it began.
+    ours = {STORE, f"{STORE}-journal", RUN_FILE, unfinished_name(RUN_FILE), LOCK}
+    if (run_dir / RUN_FILE).is_file() or not run_dir.exists():
+        return
+    if not run_dir.is_dir() or any(entry.name not in ours for entry in run_dir.iterdir()):
+        raise InvalidInput(
+            f"{run_dir} exists and holds no run of gym-cnnarch: name a new or an empty folder."
+        )
 
 
 def find_run(run_dir: Path) -> tuple[Store, str]:

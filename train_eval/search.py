@@ -9,15 +9,14 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-import numpy as np
-
-from agents import Agent, Episode
+from agents import Agent
 from gym_cnnarch import Architecture, Evaluation, InvalidInput
 from gym_cnnarch.env import CNNArchEnv
+from train_eval.rollout import Rollout, roll_out
 from train_eval.runs import made_with
 from train_eval.settings import RunSettings
 from train_eval.store import EpisodeRecord, Store
-from train_eval.workers import WorkerDied, WorkerHung, result
+from train_eval.workers import lost, result
 
 MAX_REPEATS = 1000
 """Episodes in a row without a new network after which the space counts as exhausted."""
@@ -40,9 +39,7 @@ class _Acted:
     number: int
     epsilon: float | None
     architecture: Architecture
-    observations: list[np.ndarray]
-    actions: list[int]
-    action_masks: list[np.ndarray]
+    rollout: Rollout
     new: bool
 
 
@@ -133,27 +130,18 @@ class Search:
     def _act(self, number: int) -> _Acted:
         """Lets the agent build a network and asks for its evaluation if it is new."""
         epsilon = getattr(self._agent, "epsilon", None)
-        observation, info = self._env.reset()
-        observations, actions, masks = [observation], [], []
-        terminated = False
-        while not terminated:
-            mask = info["action_mask"].astype(bool)
-            action = int(self._agent.act(observation, mask))
-            observation, _, terminated, _, info = self._env.step(action)
-            observations.append(observation)
-            actions.append(action)
-            masks.append(mask)
-        if "invalid_action" in info:
+        rollout = roll_out(self._env, self._agent)
+        if "invalid_action" in rollout.info:
             raise InvalidInput(
-                f"The agent chose the illegal action {actions[-1]} in episode {number}: "
+                f"The agent chose the illegal action {rollout.actions[-1]} in episode {number}: "
                 f"an agent's actions must be legal by the mask."
             )
-        architecture, text = self._proposal.architecture, info["architecture"]
-        self._check_against_record(number, "actions", tuple(actions))
+        architecture, text = self._proposal.architecture, rollout.info["architecture"]
+        self._check_against_record(number, "actions", tuple(rollout.actions))
         new = text not in self._evaluations
         if new:
             self._evaluations[text] = self._request(architecture)
-        return _Acted(number, epsilon, architecture, observations, actions, masks, new)
+        return _Acted(number, epsilon, architecture, rollout, new)
 
     def _request(self, architecture: Architecture) -> Evaluation | Future[Evaluation]:
         """The stored evaluation, or the future one."""
@@ -183,14 +171,7 @@ class Search:
             self._unsaved.append(learned.record)  # nothing was paid: saved with what follows
             if time.monotonic() - self._saved_at >= _SAVE_EVERY:
                 self._save_rest()
-        self._agent.learn(
-            Episode(
-                np.array(acted.observations),
-                np.array(acted.actions),
-                np.array(acted.action_masks),
-                learned.record.reward,
-            )
-        )
+        self._agent.learn(acted.rollout.episode(learned.record.reward))
         return learned
 
     def _wait_for(self, future: Future[Evaluation]) -> None:
@@ -199,7 +180,7 @@ class Search:
             self._waiting_since = time.perf_counter()
             try:
                 # Those that end the search wait for their turn, and are not waited for again.
-                wait([f for f in self._in_flight if not _lost(f)], return_when=FIRST_COMPLETED)
+                wait([f for f in self._in_flight if not lost(f)], return_when=FIRST_COMPLETED)
             finally:
                 self._waited, self._waiting_since = self.waited_seconds, None
             self._save_finished(but=future)
@@ -208,7 +189,7 @@ class Search:
     def _save_finished(self, but: Future[Evaluation] | None = None) -> None:
         """Saves the evaluations that are finished, whenever the agent will learn them."""
         for future in [f for f in self._in_flight if f.done() and f is not but]:
-            if not _lost(future):
+            if not lost(future):
                 stored = self._add(self._in_flight[future], self._result(future))
                 self._become_known(future, stored)
 
@@ -267,7 +248,7 @@ class Search:
         self._check_against_record(acted.number, "reward", reward)
         return EpisodeRecord(
             acted.number,
-            tuple(acted.actions),
+            tuple(acted.rollout.actions),
             acted.epsilon,
             str(acted.architecture),
             reward,
@@ -290,11 +271,3 @@ class Search:
             f"is now {value} ({'; '.join(changes) or 'the code or the machine has changed'}): "
             f"continue it with what it was begun with, or start another run."
         )
-
-
-def _lost(future: Future[Evaluation]) -> bool:
-    """Whether an evaluation ended without a result: the search ends when it is its turn."""
-    if future.cancelled():
-        return True
-    error = future.exception() if future.done() else None
-    return error is not None and not isinstance(error, (WorkerDied, WorkerHung))

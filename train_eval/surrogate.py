@@ -5,6 +5,7 @@ import math
 from collections import Counter
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from gym_cnnarch import Architecture, Evaluation, InvalidInput, shapes
 from gym_cnnarch.layers import Conv, FullyConnected, GlobalAveragePool, Pool
 from gym_cnnarch.registration import DATASET_INPUTS
 from train_eval.published import read_published
+from train_eval.recipe import Recipe
 
 _FOLDS = 10
 _MOST_LAYERS = 18  # of the paper's spaces
@@ -58,7 +60,7 @@ class SurrogateEvaluator:
         self,
         dataset: str | None = None,
         curves: str | Path | None = None,
-        recipe: str = "paper",
+        recipe: Any = "paper",
         noise: bool = False,
     ) -> None:
         if dataset not in DATASET_INPUTS or curves is None:
@@ -66,7 +68,7 @@ class SurrogateEvaluator:
                 f"A surrogate needs a dataset ({', '.join(DATASET_INPUTS)}) and its curves, a CSV "
                 f"file of published results; came {dataset!r} and {curves!r}."
             )
-        if recipe != "paper":
+        if Recipe.from_spec(recipe) != Recipe.from_spec("paper"):
             raise InvalidInput(f"The published results are of the recipe 'paper', not {recipe!r}.")
         self.input_shape, self.num_classes = DATASET_INPUTS[dataset]
         networks, accuracies = read_curves(Path(curves).expanduser())

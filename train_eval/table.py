@@ -17,7 +17,7 @@ from gym_cnnarch.shapes import count_macs, count_parameters
 from gym_cnnarch.table import MISSING, Table
 from train_eval.runs import made_with
 from train_eval.store import Store
-from train_eval.workers import result
+from train_eval.workers import lost, result
 
 if TYPE_CHECKING:
     from train_eval.evaluator import TrainingEvaluator
@@ -110,7 +110,7 @@ class TableBuilder:
                     del running[future]
                     yield recorded
         finally:
-            for future in [f for f in running if f.done() and not f.exception()]:
+            for future in [f for f in running if f.done() and not lost(f)]:
                 self._record(future, *running[future])
 
     def take(self, table: Table) -> int:

@@ -20,8 +20,8 @@ EpochCallback = Callable[[int, float], None]
 """Told the number of finished epochs and the validation accuracy after the last."""
 
 
-_OUT_OF_MEMORY = ("allocate memory", "not enough memory", "ALLOC_FAILED")
-"""How torch's CPU allocators, cuBLAS and cuDNN say it, which have no exception class for it."""
+_OUT_OF_MEMORY = ("allocate memory", "not enough memory", "ALLOC_FAILED", "out of memory")
+"""How torch's CPU allocators, cuBLAS, cuDNN and CUDA say it where there is no class for it."""
 
 
 class TimeLimitExceeded(Exception):
@@ -63,7 +63,7 @@ def train(
         message = str(error)
         status = "out_of_memory" if any(m in message for m in _OUT_OF_MEMORY) else "error"
     if data.device.type == "cuda":
-        _check_device(data.device)
+        check_device(data.device)
     return Evaluation(
         accuracy=max(attempt.curve, default=0.0),
         status=status,
@@ -209,8 +209,12 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _check_device(device: torch.device) -> None:
-    """After some errors a process can use its GPU no more; and gives unused memory to others."""
+def check_device(device: torch.device) -> None:
+    """After some errors a process can use its GPU no more; and gives unused memory to others.
+
+    Raises:
+        ProcessUnusable: If the GPU answers this process no more.
+    """
     try:
         torch.cuda.synchronize(device)
         torch.cuda.empty_cache()

@@ -127,6 +127,14 @@ def result(
     )
 
 
+def lost(future: Future[Evaluation]) -> bool:
+    """Whether an evaluation ended without a result, not even that its worker died or hung."""
+    if future.cancelled():
+        return True
+    error = future.exception() if future.done() else None
+    return error is not None and not isinstance(error, (WorkerDied, WorkerHung))
+
+
 class WorkerProcess:
     """A process that evaluates one network at a time.
 
@@ -165,6 +173,8 @@ class WorkerProcess:
                 if self._closed:
                     raise
             except TimeoutError:
+                if future.done():  # the evaluator's own, or an answer at the last moment
+                    return future.result()  # type: ignore[no-any-return]
                 self._stop()
                 raise WorkerHung(f"no answer {GRACE:g} seconds after the time limit") from None
         raise WorkerDied(f"the worker process died {TRIES} times in a row (killed or crashed)")
@@ -187,10 +197,20 @@ class WorkerProcess:
                 initializer=begin_worker,
                 initargs=(os.getpid(),),
             )
+            if self._closed:  # meanwhile, and found no process to end
+                self._stop()
+                continue
             try:
                 self._pool.submit(_prepare, task).result()
             except BrokenExecutor:
                 self._stop()
+            except (RuntimeError, MemoryError, ProcessUnusable) as error:
+                self._stop()
+                reason = str(error).partition("\n")[0] or type(error).__name__
+                raise WorkersUnavailable(
+                    f"A worker process cannot prepare to train ({reason}): free memory, or use "
+                    f"fewer workers, then run the same command again."
+                ) from error
         if self._pool is None:
             raise WorkersUnavailable(
                 f"A worker process died {STARTS} times while it started: free memory, or use fewer "

@@ -16,7 +16,7 @@ from train_eval.benchmark_figures import illegal_over_time
 from train_eval.benchmark_page import verdict
 from train_eval.benchmark_results import AgentResult, Results, collect
 from train_eval.benchmark_run import Run, read
-from train_eval.runs import LOCK
+from train_eval.runs import LOCK, in_use
 from train_eval.store import Store
 
 TABLE_ENV = "CNNArch-CIFAR10Table-v0"
@@ -247,10 +247,22 @@ def test_real_training_shares_one_store(capsys, tmp_path):
     assert status == 0, err
     assert "validation error" in out
     store = Store(tmp_path / "out" / "store.sqlite")
-    stored = {row[0] for row in store._read("SELECT architecture FROM evaluations", ())}
+    task = json.loads((tmp_path / "out" / "benchmark.json").read_text())["task"]
+    stored = {text: evaluation for text, _, evaluation in store.evaluations(task)}
     runs = [read(path).found for path in (tmp_path / "out").glob("runs/*/*.csv.gz")]
     assert len(runs) == 4
-    assert stored == {row.architecture for found in runs for row in found}
+    assert stored.keys() == {row.architecture for found in runs for row in found}
+
+
+def test_a_folder_that_another_is_at_work_in_stays_as_it_is(capsys, tmp_path, table):
+    options = ("--seeds", 1, "--budget", 5, "--agents")
+    assert cnnarch(capsys, *benchmark(table, tmp_path, *options, "random_walk"))[0] == 0
+    before = (tmp_path / "benchmark.json").read_bytes()
+    with in_use(tmp_path / LOCK):
+        status, _, err = cnnarch(capsys, *benchmark(table, tmp_path, *options, "uniform"))
+    assert status == 2
+    assert "Another cnnarch is at work" in err
+    assert (tmp_path / "benchmark.json").read_bytes() == before
 
 
 def test_folders_of_something_else_are_refused(capsys, tmp_path, table):
@@ -258,7 +270,7 @@ def test_folders_of_something_else_are_refused(capsys, tmp_path, table):
     assert cnnarch(capsys, *benchmark(table, tmp_path / "out", *arguments, 5))[0] == 0
     status, _, err = cnnarch(capsys, *benchmark(table, tmp_path / "out", *arguments, 6))
     assert status == 2
-    assert "another benchmark (budget, max_episodes differ)" in err
+    assert "another benchmark (what differs: budget, max_episodes)" in err
     settings = tmp_path / "agents.json"
     for alpha, expected in ((0.1, 0), (0.2, 2)):
         settings.write_text(json.dumps({"bold": {"name": "metaqnn", "alpha": alpha}}))
@@ -266,12 +278,19 @@ def test_folders_of_something_else_are_refused(capsys, tmp_path, table):
         status, _, err = cnnarch(capsys, *benchmark(table, tmp_path / "out", *bold))
         assert status == expected
         cnnarch(capsys, *benchmark(table, tmp_path / "out", *arguments, 5))
-    assert "another benchmark (bold differ)" in err
+    assert "another benchmark (what differs: bold)" in err
     other = tmp_path / "other.npz"
     make_table(seeds=2).save(other)
     status, _, err = cnnarch(capsys, *benchmark(other, tmp_path / "out", *arguments, 5))
     assert status == 2
-    assert "another benchmark (task differ)" in err
+    assert "another benchmark (what differs: task)" in err
+    described = tmp_path / "out" / "benchmark.json"
+    begun = json.loads(described.read_text())
+    older = {**begun, "made_with": {**begun["made_with"], "torch": "1.0"}}
+    described.write_text(json.dumps(older))
+    status, _, err = cnnarch(capsys, *benchmark(table, tmp_path / "out", *arguments, 5))
+    assert status == 2
+    assert "what differs: torch was 1.0 and is" in err
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.tex").write_text("")
     status, _, err = cnnarch(capsys, *benchmark(table, tmp_path / "full", *arguments, 5))

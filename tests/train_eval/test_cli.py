@@ -93,6 +93,10 @@ def lost_store(tmp_path, capsys):
         (("train", "[C(8,3,1), SM(9)]"), r"SM\(9\), is not in the search space"),
         (("show", "nowhere"), "holds no run"),
         (("show", "nowhere", "--top", "0"), "--top must be at least 1"),
+        (("show", "nowhere", "--json", "--watch"), "leave out --watch"),
+        (("search", "--ray-address", "auto"), "--ray-address is an option of --executor ray"),
+        (("search", "--executor", "inline", "--workers", "2"), "--workers is an option of"),
+        (("predict", "network.json", "image.png", "--top", "0"), "--top must be at least 1"),
         (newer_store, "newer version"),
         (foreign_folder, "holds no run of gym-cnnarch"),
         (lost_store, "is gone"),
@@ -129,7 +133,7 @@ def test_a_store_that_cannot_be_written_is_one_sentence_and_status_1(capsys, tmp
     assert status == 1
     assert err.startswith("cnnarch: Cannot open the store")
     assert err.count("\n") == 1
-    assert not (tmp_path / "run").exists()
+    assert [path.name for path in (tmp_path / "run").iterdir()] == [LOCK]
 
 
 def test_a_run_is_searched_by_one_process_at_a_time(capsys, tmp_path):

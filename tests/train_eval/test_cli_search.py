@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import time
 
 import numpy as np
@@ -132,12 +133,19 @@ def test_two_searches_at_the_same_time_share_a_store(capsys, tmp_path):
     for process in processes:
         _, err = process.communicate(timeout=120)
         assert process.returncode == 0, err
+    architectures = set()
     for seed in seeds:
+        assert not (tmp_path / f"shared{seed}" / "store.sqlite").exists()
         alone = search(tmp_path / f"alone{seed}", "--budget", 20, "--seed", seed)
         assert cnnarch(capsys, *alone)[0] == 0
         assert recorded(capsys, tmp_path / f"shared{seed}") == recorded(
             capsys, tmp_path / f"alone{seed}"
         )
+        episodes = recorded(capsys, tmp_path / f"alone{seed}")["episodes"]
+        architectures |= {episode["architecture"] for episode in episodes}
+    with sqlite3.connect(tmp_path / "store.sqlite") as db:
+        stored = db.execute("SELECT architecture FROM evaluations").fetchall()
+    assert {text for (text,) in stored} == architectures
 
 
 def test_tensorboard_gets_one_point_a_network_even_after_a_second_start(capsys, tmp_path):

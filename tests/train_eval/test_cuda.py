@@ -34,9 +34,15 @@ def test_the_callers_random_states_are_left_alone():
 
 def test_too_large_a_network_is_out_of_memory_and_the_next_one_trains():
     evaluator = TrainingEvaluator("digits", recipe={"preset": "digits", "epochs": 1})
-    colossal = Architecture.parse("[C(999999999,99,1), SM(10)]")
-    assert evaluator.train(colossal).status == "out_of_memory"
-    assert evaluator.train(NETWORK).status == "ok"
+    total = torch.cuda.mem_get_info()[1]
+    torch.cuda.set_per_process_memory_fraction(2**30 / total)  # 1 GiB: what the host has anyway
+    try:
+        large = Architecture.parse("[C(16,1,1), FC(300000), FC(300), SM(10)]")  # 1.6 GB of weights
+        found = evaluator.train(large)
+        assert (found.status, "CUDA" in found.message) == ("out_of_memory", True)
+        assert evaluator.train(NETWORK).status == "ok"
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
 
 
 def test_workers_train_on_their_gpus():

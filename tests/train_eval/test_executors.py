@@ -116,6 +116,20 @@ def test_workers_that_cannot_start_end_the_search(tmp_path):
     assert count(tmp_path / "run") == 0  # no network is blamed
 
 
+def test_workers_that_cannot_prepare_end_the_search_with_the_reason(tmp_path):
+    with LocalExecutor([{}]) as executor:
+        future = executor.submit(task("UnpreparedEvaluator", tmp_path), NETWORK, 0)
+        with pytest.raises(WorkersUnavailable, match=r"\(CUDA error: out of memory\): free memory"):
+            future.result()
+
+
+def test_a_timeout_of_the_evaluator_s_own_is_no_hanging_worker(tmp_path):
+    with LocalExecutor([{}]) as executor:
+        future = executor.submit(task("ImpatientEvaluator", tmp_path), NETWORK, 0)
+        with pytest.raises(TimeoutError, match="licence server"):
+            future.result()
+
+
 def test_shutting_down_does_not_wait_for_what_is_trained(tmp_path):
     slow = task("FragileEvaluator", tmp_path, victim="[SM(10)]", seconds=600)
     executor = LocalExecutor([{}])

@@ -51,7 +51,7 @@ def test_predictions_rank_networks_that_were_not_fitted(curves):
     assert spearmanr(predicted, [truth(network) for network in fresh]).statistic > 0.8
     assert surrogate.rank_correlation > 0.8
     assert 0 < surrogate.error < 0.05
-    assert max(predicted) <= surrogate.best  # trees do not extrapolate
+    assert max(predicted) <= surrogate.best
 
 
 def test_noise_is_drawn_from_the_residuals_by_the_seed(curves):
@@ -70,7 +70,7 @@ def test_a_search_on_a_surrogate_needs_no_data_and_repeats(capsys, tmp_path, cur
     for name in ("one", "two"):
         status, _, err = cnnarch(
             capsys, "search", "--env", "CNNArch-CIFAR10-v0", "--evaluator", "surrogate",
-            "--curves", curves, "--budget", 60, "--run-dir", tmp_path / name,
+            "--curves", curves, "--recipe", "paper", "--budget", 60, "--run-dir", tmp_path / name,
         )  # fmt: skip
         assert status == 0
         assert "rank correlation" in err
@@ -122,6 +122,7 @@ def test_unusable_curves_are_refused(tmp_path, content, message):
         {"dataset": "cifar10"},
         {"dataset": "cifar10", "curves": "no/such/file.csv"},
         {"dataset": "cifar10", "curves": "y", "recipe": "quick"},
+        {"dataset": "cifar10", "curves": "y", "recipe": {"preset": "paper", "epochs": 1}},
     ],
 )
 def test_arguments_that_do_not_fit_are_refused(arguments):

@@ -64,6 +64,33 @@ class UnstartableEvaluator:
         return InstantEvaluator().evaluate(architecture, seed)
 
 
+class UnpreparedEvaluator:
+    """Has no room for its images."""
+
+    task = TASK
+
+    def __init__(self, notes):
+        pass
+
+    def prepare(self):
+        raise RuntimeError("CUDA error: out of memory\nmore")
+
+    def evaluate(self, architecture, seed=0):
+        raise AssertionError("never reached")
+
+
+class ImpatientEvaluator:
+    """Raises a TimeoutError of its own."""
+
+    task = TASK
+
+    def __init__(self, notes):
+        pass
+
+    def evaluate(self, architecture, seed=0):
+        raise TimeoutError("the licence server did not answer")
+
+
 class LostEvaluator:
     """Its first process cannot go on."""
 

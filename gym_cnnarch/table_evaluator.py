@@ -135,7 +135,7 @@ class TableEvaluator:
 
     @cached_property
     def _seconds(self) -> NDArray[np.float64]:
-        """(N,), median of the repeats' seconds of training (the lesser of two), by rank."""
+        """(N,), median of the repeats' seconds of training (the lower one of two), by rank."""
         seconds = self.table.train_seconds[self.table.complete].astype(np.float64)
         median: NDArray[np.float64] = np.quantile(seconds, 0.5, axis=0, method="lower")
         return median

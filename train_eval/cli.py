@@ -17,14 +17,15 @@ from gym_cnnarch.errors import ProcessUnusable
 from gym_cnnarch.mdp import compile_mdp
 from gym_cnnarch.registration import DATASET_INPUTS
 from train_eval.cli_benchmark import BenchmarkCommand
-from train_eval.cli_finalize import FinalizeCommand, PredictCommand, TransferCommand
+from train_eval.cli_finalize import FinalizeCommand, TransferCommand
 from train_eval.cli_options import EnvOptions, TrainingOptions, check_positive
+from train_eval.cli_predict import PredictCommand
 from train_eval.cli_report import ImportCommand, ReportCommand
 from train_eval.cli_search import SearchCommand
 from train_eval.cli_table import TableCommand
 from train_eval.recipe import Recipe
 from train_eval.runs import find_run
-from train_eval.settings import find_spec, make_env
+from train_eval.settings import find_spec, make_env, training_evaluator
 from train_eval.store import StoreError
 from train_eval.summary import summarise, tables
 from train_eval.workers import WorkersUnavailable
@@ -49,12 +50,11 @@ class TrainCommand(TrainingOptions):
         architecture = Architecture.parse(self.architecture)
         env = make_env(self.env, **self.kwargs())
         env.search_space.validate(architecture)
-        evaluator = env.evaluator
-        train = getattr(evaluator, "train", None)
-        if train is None:
+        evaluator = training_evaluator(env)
+        if evaluator is None:
             raise InvalidInput(f"{self.env} does not train: choose an environment that does.")
-        _out.print(f"{architecture} on {env.spec.kwargs['dataset']}", markup=False)  # type: ignore[union-attr]
-        evaluation = train(
+        _out.print(f"{architecture} on {evaluator.dataset}", markup=False)
+        evaluation = evaluator.train(
             architecture,
             self.seed,
             lambda epoch, accuracy: _out.print(f"epoch {epoch:3}   accuracy {accuracy:.2%}"),

@@ -1,4 +1,4 @@
-"""The commands ``cnnarch finalize``, ``cnnarch transfer`` and ``cnnarch predict``."""
+"""The commands ``cnnarch finalize`` and ``cnnarch transfer``."""
 
 import json
 import shlex
@@ -216,33 +216,6 @@ class TransferCommand(FinalOptions):
             write_results(folder, found, onnx=False)
             table.add_row(name, f"{found['networks'][0]['test_error']:.2%}")
         _out.print(table)
-
-
-@dataclass
-class PredictCommand:
-    """Classify images with a finalized network."""
-
-    network: tyro.conf.Positional[Path]
-    """Its weights, NAME.safetensors, or its card, NAME.json; the other lies beside it."""
-    images: tyro.conf.Positional[tuple[Path, ...]]
-    """Image files."""
-    top: int = 1
-    """Number of classes to show for each image."""
-
-    def run(self) -> None:
-        """Prints a line an image: file, class and probability."""
-        from train_eval.finalize import predict
-        from train_eval.trained import load_network
-
-        if not self.images:
-            raise InvalidInput("Name at least one image.")
-        check_positive(self, "top")
-        trained = load_network(self.network)
-        for path in self.images:
-            (answer,) = predict(trained, trained.preprocess(path)[None])
-            best = answer.argsort()[::-1][: self.top]
-            words = "  ".join(f"{trained.class_names[i]} {answer[i]:.2%}" for i in best)
-            _out.print(f"{path}  {words}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _test_images(evaluator: "TrainingEvaluator", data_root: str | None) -> "ImageData | None":

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from agents import Agent, Episode
 from gym_cnnarch import SearchSpace
 from gym_cnnarch.mdp import START, ObserveSize, compile_mdp
@@ -23,7 +25,7 @@ def learn_offline(
         agent.learn(
             Episode(
                 mdp.observations[states],
-                record.actions,  # type: ignore[arg-type]  # made an array there
+                np.array(record.actions),
                 mdp.legal[states[:-1]],
                 record.reward,
             )

@@ -7,7 +7,7 @@ import platform
 import signal
 import threading
 import time
-from concurrent.futures import BrokenExecutor, Future
+from concurrent.futures import BrokenExecutor, Future, wait
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -164,19 +164,18 @@ class WorkerProcess:
         """
         for _ in range(TRIES):
             pool = self._started_for(task)
+            limit = None if task.time_limit is None else task.time_limit + GRACE
             try:
                 future = pool.submit(_evaluate, task, architecture, seed)
-                limit = None if task.time_limit is None else task.time_limit + GRACE
-                return future.result(timeout=limit)  # type: ignore[no-any-return]
+                if wait([future], timeout=limit).done:
+                    return future.result()  # type: ignore[no-any-return]
             except BrokenExecutor:
                 self._stop()
                 if self._closed:
                     raise
-            except TimeoutError:
-                if future.done():  # the evaluator's own, or an answer at the last moment
-                    return future.result()  # type: ignore[no-any-return]
+            else:
                 self._stop()
-                raise WorkerHung(f"no answer {GRACE:g} seconds after the time limit") from None
+                raise WorkerHung(f"no answer {GRACE:g} seconds after the time limit")
         raise WorkerDied(f"the worker process died {TRIES} times in a row (killed or crashed)")
 
     def close(self) -> None:

@@ -15,9 +15,9 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from gym_cnnarch.table_evaluator import TableEvaluator
-from train_eval.benchmark import Benchmark
-from train_eval.benchmark_results import AgentResult, collect
-from train_eval.settings import make_env
+from train_eval.benchmark.benchmark import Benchmark
+from train_eval.benchmark.results import AgentResult, collect
+from train_eval.environments import make_env
 
 
 def main() -> None:

@@ -19,11 +19,11 @@ from pathlib import Path
 import numpy as np
 
 from gym_cnnarch import Architecture, Evaluation
-from train_eval.agent_settings import make_agent, metaqnn_settings
-from train_eval.executors import InlineExecutor
-from train_eval.runs import open_run
-from train_eval.search import Search
-from train_eval.settings import describe, make_env
+from train_eval.environments import describe, make_env
+from train_eval.parallel.executors import InlineExecutor
+from train_eval.records.run_directory import open_run
+from train_eval.search.agents import make_agent, metaqnn_settings
+from train_eval.search.search import Search
 
 
 class InstantEvaluator:

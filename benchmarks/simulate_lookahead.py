@@ -4,8 +4,8 @@ Real agents search the paper's CIFAR-10 space with the paper's schedule (2,700 n
 training is simulated. A network's duration is drawn from the durations in a store, the same for a
 network whichever worker gets it; its reward is the surrogate's, fitted to published results.
 
-The loop is that of train_eval/search.py: at episode t the agent has learned the episodes up to
-t - lookahead, in order. Prints a Markdown table, medians over the seeds, and draws it:
+The loop is that of train_eval/search/search.py: at episode t the agent has learned the episodes up
+to t - lookahead, in order. Prints a Markdown table, medians over the seeds, and draws it:
 
     python benchmarks/simulate_lookahead.py --store runs/NAME/store.sqlite --curves FILE \
         --seeds 5 --figure docs/lookahead.svg
@@ -27,9 +27,9 @@ import numpy as np
 
 from agents import Episode
 from gym_cnnarch import Architecture
-from train_eval.agent_settings import make_agent, metaqnn_settings
-from train_eval.settings import make_env
-from train_eval.surrogate import SurrogateEvaluator
+from train_eval.environments import make_env
+from train_eval.search.agents import make_agent, metaqnn_settings
+from train_eval.training.surrogate import SurrogateEvaluator
 
 WORKERS = (1, 10, 100, 1000)
 MULTIPLES = (1, 2, 4, 8)  # of the number of workers

@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import spearmanr
 
-from train_eval.agent_settings import make_agent, metaqnn_settings
-from train_eval.cli_options import SURROGATE
-from train_eval.executors import InlineExecutor
-from train_eval.search import Search
-from train_eval.settings import describe, make_env
-from train_eval.store import Store
-from train_eval.surrogate import SurrogateEvaluator, read_curves
+from train_eval.cli.options import SURROGATE
+from train_eval.environments import describe, make_env
+from train_eval.parallel.executors import InlineExecutor
+from train_eval.records.store import Store
+from train_eval.search.agents import make_agent, metaqnn_settings
+from train_eval.search.search import Search
+from train_eval.training.surrogate import SurrogateEvaluator, read_curves
 
 ENVIRONMENTS = {"cifar10": "CNNArch-CIFAR10-v0", "svhn": "CNNArch-SVHN-v0"}
 

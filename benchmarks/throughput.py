@@ -25,12 +25,12 @@ from pathlib import Path
 
 from agents import RandomWalk
 from gym_cnnarch import Architecture
-from train_eval.cli_options import specification
-from train_eval.executors import LocalExecutor
-from train_eval.runs import open_run
-from train_eval.search import Search
-from train_eval.settings import describe, make_env
-from train_eval.workers import describe_task
+from train_eval.cli.options import specification
+from train_eval.environments import describe, make_env
+from train_eval.parallel.executors import LocalExecutor
+from train_eval.parallel.worker import describe_task
+from train_eval.records.run_directory import open_run
+from train_eval.search.search import Search
 
 ENV = "CNNArch-v0"
 LOOKAHEAD = 8
@@ -38,7 +38,7 @@ LOOKAHEAD = 8
 BARE_LOOP = """
 import json, sys, time
 from gym_cnnarch import Architecture
-from train_eval.evaluator import TrainingEvaluator
+from train_eval.training.evaluator import TrainingEvaluator
 settings, texts = json.loads(sys.stdin.readline())
 evaluator = TrainingEvaluator(**settings)
 evaluator.train(Architecture.parse(texts[0]))

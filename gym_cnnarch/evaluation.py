@@ -27,7 +27,7 @@ class Evaluation:
         message: What went wrong, in words; empty if nothing did.
         cached: Whether the result was looked up rather than paid for now.
         test_accuracy: Accuracy on the test images after the last epoch, in [0, 1]; None where the
-            test set was not opened. No reward uses it: see ``train_eval.table``.
+            test set was not opened. No reward uses it: see ``train_eval.tables``.
     """
 
     accuracy: float

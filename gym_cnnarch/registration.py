@@ -4,7 +4,7 @@ from typing import Any
 
 import gymnasium as gym
 
-TRAINING = "train_eval.evaluator:TrainingEvaluator"
+TRAINING = "train_eval:TrainingEvaluator"
 TABLE = "gym_cnnarch.table_evaluator:TableEvaluator"
 
 DATASET_INPUTS: dict[str, tuple[tuple[int, int, int], int]] = {

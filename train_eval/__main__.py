@@ -1,5 +1,5 @@
 """``python -m train_eval`` is the command ``cnnarch``."""
 
-from train_eval.cli import main
+from train_eval.cli.cnnarch import main
 
 main()

@@ -9,7 +9,7 @@ from scipy.stats import chisquare
 from agents import Episode, RegularizedEvolution, Uniform
 from gym_cnnarch.env import CNNArchEnv
 from gym_cnnarch.sequences import ActionSequences
-from tests.gym_cnnarch.made_up_tables import SPACE
+from tests.helpers.made_up_tables import SPACE
 
 ACTIONS = len(SPACE.actions)
 SEQUENCES = ActionSequences(SPACE)

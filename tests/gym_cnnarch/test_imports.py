@@ -65,7 +65,8 @@ def test_agents_load_numpy_alone():
 def test_commands_that_train_nothing_load_no_torch(tmp_path, arguments):
     words = arguments.format(folder=tmp_path).split()
     loaded = loaded_after(
-        f"import contextlib, sys\nfrom train_eval.cli import main\nsys.argv[1:] = {words!r}\n"
+        f"import contextlib, sys\nsys.argv[1:] = {words!r}\n"
+        "from train_eval.cli.cnnarch import main\n"
         "with contextlib.suppress(SystemExit):\n    main()"
     )
     assert "train_eval" in loaded

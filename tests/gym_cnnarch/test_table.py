@@ -10,7 +10,7 @@ from gym_cnnarch import Architecture, InvalidInput
 from gym_cnnarch.env import CNNArchEnv
 from gym_cnnarch.table import MISSING, Table
 from gym_cnnarch.table_evaluator import TableEvaluator
-from tests.gym_cnnarch.made_up_tables import IMAGES, SPACE, TESTS, make_table
+from tests.helpers.made_up_tables import IMAGES, SPACE, TESTS, make_table
 
 EVALUATOR = "gym_cnnarch.table_evaluator:TableEvaluator"
 

@@ -12,7 +12,7 @@ from gym_cnnarch.env import CNNArchEnv
 from gym_cnnarch.layers import Softmax
 from gym_cnnarch.table_evaluator import TableEvaluator
 from gym_cnnarch.vector_env import CNNArchVectorEnv
-from tests.gym_cnnarch.made_up_tables import SPACE, make_table
+from tests.helpers.made_up_tables import SPACE, make_table
 
 N = 7
 TABLE = "gym_cnnarch.table_evaluator:TableEvaluator"

@@ -1,0 +1,47 @@
+"""Commands as tests give them, and what a run holds afterwards."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from train_eval.cli.cnnarch import main
+
+FAST = ("--env", "CNNArch-Digits-v0", "--recipe", "digits", "epochs=1", "train_size=200")
+
+
+def cnnarch(capsys, *arguments):
+    """Exit status, standard output and standard error of a command in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["cnnarch", *map(str, arguments)])
+        status = 0
+        try:
+            main()
+        except SystemExit as exit_:
+            status = exit_.code or 0
+    out, err = capsys.readouterr()
+    return status, out, err
+
+
+def start(*arguments, **options):
+    """The same in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "train_eval", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+def recorded(capsys, run_dir):
+    """All of a run but its seconds and its place."""
+    summary = json.loads(cnnarch(capsys, "show", run_dir, "--json")[1])
+    for network in summary["top"]:
+        del network["train_seconds"]
+    return {key: summary[key] for key in ("episodes", "epsilons", "top", "statuses", "unique")}
+
+
+def search(run_dir, *arguments):
+    return ("search", *FAST, "--executor", "inline", "--run-dir", run_dir, *arguments)

@@ -1,0 +1,330 @@
+"""Benchmarks: budgets are kept exactly, results repeat, failures are named."""
+
+import json
+import re
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.helpers.commands import cnnarch, start
+from tests.helpers.made_up_tables import SPACE, make_table
+from train_eval.benchmark.benchmark import Benchmark, Pair, result_file
+from train_eval.benchmark.figures import illegal_over_time
+from train_eval.benchmark.page import verdict
+from train_eval.benchmark.results import AgentResult, Results, collect
+from train_eval.benchmark.run import Run, read
+from train_eval.records.run_directory import LOCK, in_use
+from train_eval.records.store import Store
+
+TABLE_ENV = "CNNArch-CIFAR10Table-v0"
+
+
+class MyAgent:
+    """Somebody's own."""
+
+    def __init__(self, num_actions, seed, sorts="last"):
+        self.rng = np.random.default_rng(seed)
+        self.sorts = sorts
+
+    def act(self, observation, action_mask):
+        legal = np.flatnonzero(action_mask)
+        return legal[-1] if self.sorts == "last" else self.rng.choice(legal)
+
+    def learn(self, episode):
+        assert episode.reward >= 0
+
+
+class Breaks(MyAgent):
+    def learn(self, episode):
+        raise RuntimeError("out of ideas\nmore")
+
+
+class Illegal(MyAgent):
+    def act(self, observation, action_mask):
+        return int(np.argmin(action_mask))
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    path = tmp_path_factory.mktemp("table") / "table.npz"
+    make_table().save(path)
+    return path
+
+
+def benchmark(table, out, *arguments):
+    return ("benchmark", "--table", table, "--out", out, "--workers", 2, *arguments)
+
+
+def files(folder):
+    """Every file but the one that names the folder, and the lock."""
+    return {
+        path.relative_to(folder): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name not in ("benchmark.md", LOCK)
+    }
+
+
+NUMPY = "random_walk,uniform,evolution,reinforce,metaqnn,metaqnn-paper,metaqnn-exact"
+
+
+def test_the_same_twice_gives_the_same_files(capsys, tmp_path, table):
+    for folder in ("one", "two"):
+        arguments = ("--agents", NUMPY, "--seeds", 2, "--budget", 15)
+        status, out, err = cnnarch(capsys, *benchmark(table, tmp_path / folder, *arguments))
+        assert status == 0, err
+    assert "smallest regret" in out
+    one, two = files(tmp_path / "one"), files(tmp_path / "two")
+    assert one == two
+    assert len(one) == 14 + 2 + 2 * 4  # runs, JSON and CSV, four figures as SVG and PNG
+    page = (tmp_path / "one" / "benchmark.md").read_text()
+    assert "No agent took an illegal action" in page
+    assert f"--out {tmp_path / 'one'}" in page
+
+
+def test_interrupted_and_continued_gives_the_same_files(capsys, tmp_path, table):
+    arguments = ("--agents", "random_walk,metaqnn", "--seeds", 100, "--budget", 15)
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert cnnarch(capsys, *benchmark(table, whole, *arguments))[0] == 0
+    process = start(*benchmark(table, parts, *arguments, "--workers", 1))
+    deadline = time.monotonic() + 120
+    while len(list(parts.glob("runs/*/*.csv.gz"))) < 5:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate()
+    assert process.returncode == 130, err
+    assert "To continue, run the same command again:\n  cnnarch benchmark" in err
+    assert cnnarch(capsys, *benchmark(table, parts, *arguments))[0] == 0
+    assert files(whole) == files(parts)
+
+
+def test_mean_rewards_have_no_noise(capsys, tmp_path, table):
+    arguments = ("--agents", "random_walk", "--seeds", 2, "--budget", 12, "--repeat", "mean")
+    assert cnnarch(capsys, *benchmark(table, tmp_path / "out", *arguments))[0] == 0
+    means = make_table().validation.mean(axis=0)
+    for seed in (0, 1):
+        for row in read(result_file(tmp_path / "out", Pair("random_walk", seed))).found:
+            rank = next(r for r in range(SPACE.count()) if str(SPACE.unrank(r)) == row.architecture)
+            assert row.reward == pytest.approx(means[rank])
+    status, _, err = cnnarch(capsys, *benchmark(table, tmp_path / "no", "--repeat", "best"))
+    assert status == 2
+    assert "repeat is one of 'sample', 'mean', 0, 1, 2, not 'best'" in err
+
+
+def test_a_run_meets_its_budget_exactly_and_pays_once(table):
+    outcome = Run(TABLE_ENV, {"table": str(table)}, {"name": "random_walk"}, 3, 12, 1000).execute()
+    found = outcome.found
+    assert len({f.architecture for f in found}) == len(found) == 12
+    assert outcome.episodes == found[-1].episodes
+    assert outcome.illegal == 0
+    own = np.diff([0.0, *(f.seconds for f in found)])
+    loaded = make_table()
+    for row, seconds in zip(found, own, strict=True):
+        rank = next(r for r in range(SPACE.count()) if str(SPACE.unrank(r)) == row.architecture)
+        each = [loaded.evaluation(rank, i) for i in range(3)]
+        assert seconds == pytest.approx(np.median([e.train_seconds for e in each]), abs=1e-5)
+        assert row.reward in [e.accuracy if e.status == "ok" else 0.0 for e in each]
+
+
+@pytest.mark.parametrize("name", ["PPO", "A2C", "DQN", "MaskablePPO", "QRDQN"])
+def test_stable_baselines3_stops_at_the_budget(table, name):
+    pytest.importorskip("sb3_contrib")
+    run = Run(TABLE_ENV, {"table": str(table)}, {"name": f"sb3:{name}"}, 0, 8, 3000)
+    outcome = run.execute()
+    assert len(outcome.found) == 8
+    if name == "MaskablePPO":
+        assert outcome.illegal == 0
+        assert run.execute() == outcome
+
+
+def collect_again(out):
+    return collect(Benchmark.load(out), out)
+
+
+def test_failures_are_named_and_the_others_go_on(capsys, tmp_path, table):
+    module = "tests.train_eval.benchmark.test_benchmark"
+    settings = tmp_path / "agents.json"
+    settings.write_text(
+        json.dumps(
+            {
+                "mine": {"name": f"{module}:MyAgent", "sorts": "randomly"},
+                "odd": {"name": "metaqnn", "alpha": 7},
+                "typo": {"name": "evolution", "poplation": 5},
+                "badly set": {"name": "sb3:PPO", "n_stops": 5},
+            }
+        )
+    )
+    own = f"{module}:Breaks,{module}:Illegal"
+    agents = f"random_walk,mine,odd,typo,badly set,nobody,sb3:SAC,sb3:None,{own},metaqnn_x:Agent"
+    arguments = ("--agents", agents, "--settings", settings, "--seeds", 1, "--budget", 5)
+    status, _, err = cnnarch(capsys, *benchmark(table, tmp_path / "out", *arguments))
+    assert status == 1
+    for text in (
+        "8 runs failed",
+        "odd, seed 0: The agent metaqnn cannot take",
+        "alpha must be in (0, 1], but is 7",
+        "typo, seed 0: The agent evolution cannot take",
+        "badly set, seed 0: PPO cannot be used here",
+        "nobody, seed 0: No agent 'nobody'",
+        "sb3:SAC, seed 0: SAC cannot be used here: The algorithm only supports",
+        "sb3:None, seed 0: Stable-Baselines3 has no algorithm 'None'",
+        ":Breaks, seed 0: RuntimeError: out of ideas",
+        "metaqnn_x:Agent, seed 0: Cannot load 'metaqnn_x:Agent'",
+    ):
+        assert text in err, err
+    page = (tmp_path / "out" / "benchmark.md").read_text()
+    assert "Without a result: odd (seed 0), typo" in page
+    results = collect_again(tmp_path / "out")
+    assert set(results.agents) == {"random_walk", "mine", f"{module}:Illegal"}
+    illegal = results.agents[f"{module}:Illegal"]
+    assert illegal.illegal == 1.0
+    assert illegal.outcomes[0].found == []
+    assert illegal.episodes == 50
+    assert illegal.losses[0, -1] == 1.0
+    assert np.isnan(illegal_over_time(illegal)).all()
+
+
+def test_losses_follow_the_incumbent(capsys, tmp_path, table):
+    arguments = ("--agents", "random_walk", "--seeds", 2, "--budget", 10)
+    assert cnnarch(capsys, *benchmark(table, tmp_path, *arguments))[0] == 0
+    results = collect_again(tmp_path)
+    assert results.loss == "regret"
+    loaded = make_table()
+    mean_test = loaded.test.mean(axis=0)
+    ranks = {str(SPACE.unrank(r)): r for r in range(SPACE.count())}
+    agent = results.agents["random_walk"]
+    for seed in (0, 1):
+        found = read(result_file(tmp_path, Pair("random_walk", seed))).found
+        for column, count in enumerate(results.networks):
+            best = max(found[:count], key=lambda row: row.reward)
+            expected = mean_test.max() - mean_test[ranks[best.architecture]]
+            assert agent.losses[seed, column] == pytest.approx(expected)
+        for column, seconds in enumerate(results.seconds):
+            paid = [row for row in found if row.seconds <= seconds]
+            best = max(paid, key=lambda row: row.reward, default=None)
+            expected = mean_test.max() - mean_test[ranks[best.architecture]] if best else 1.0
+            assert agent.by_seconds[seed, column] == pytest.approx(expected)
+
+
+def test_agents_that_are_added_join_the_others_wherever_the_folder_is(capsys, tmp_path, table):
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.mkdir()
+    (one / "benchmark.json.unfinished").touch()  # of one that was killed while it began
+    options = ("--seeds", 2, "--budget", 5, "--agents")
+    assert cnnarch(capsys, *benchmark(table, one, *options, "random_walk"))[0] == 0
+    one.rename(two)
+    moved = tmp_path / "moved.npz"
+    moved.write_bytes(table.read_bytes())
+    assert cnnarch(capsys, *benchmark(moved, two, *options, "uniform"))[0] == 0
+    rows = (two / "results.csv").read_text().splitlines()[1:]
+    assert [row.split(",")[0] for row in rows] == ["random_walk"] * 2 + ["uniform"] * 2
+    assert "| uniform | 2 |" in (two / "benchmark.md").read_text()
+
+
+def test_who_loses_to_the_random_walk_is_named():
+    chance = np.random.default_rng(0)
+    losses = {"random_walk": 0.0, "as_good": 0.0, "worse": 0.2, "better": -0.2}
+    agents = {}
+    for label, shift in losses.items():
+        final = 0.5 + shift + 0.1 * chance.random((20, 1))
+        agents[label] = AgentResult(label, list(range(20)), [], final, final)
+    benchmark = Benchmark(TABLE_ENV, {}, "", {}, {}, 10, 100)
+    results = Results(benchmark, "regret", np.array([10]), np.array([1.0]), agents, [])
+    assert verdict(results).startswith("The smallest regret is that of **better**")
+    assert verdict(results).endswith("The random walk beats worse.")
+
+
+def test_real_training_shares_one_store(capsys, tmp_path):
+    arguments = (
+        "benchmark", "--env", "CNNArch-Digits-v0", "--recipe", "digits", "epochs=1",
+        "train_size=100", "--agents", "random_walk,uniform", "--seeds", 2, "--budget", 3,
+        "--out", tmp_path / "out", "--workers", 2,
+    )  # fmt: skip
+    status, out, err = cnnarch(capsys, *arguments)
+    assert status == 0, err
+    assert "validation error" in out
+    store = Store(tmp_path / "out" / "store.sqlite")
+    task = json.loads((tmp_path / "out" / "benchmark.json").read_text())["task"]
+    stored = {text: evaluation for text, _, evaluation in store.evaluations(task)}
+    runs = [read(path).found for path in (tmp_path / "out").glob("runs/*/*.csv.gz")]
+    assert len(runs) == 4
+    assert stored.keys() == {row.architecture for found in runs for row in found}
+
+
+def test_a_folder_that_another_is_at_work_in_stays_as_it_is(capsys, tmp_path, table):
+    options = ("--seeds", 1, "--budget", 5, "--agents")
+    assert cnnarch(capsys, *benchmark(table, tmp_path, *options, "random_walk"))[0] == 0
+    before = (tmp_path / "benchmark.json").read_bytes()
+    with in_use(tmp_path / LOCK):
+        status, _, err = cnnarch(capsys, *benchmark(table, tmp_path, *options, "uniform"))
+    assert status == 2
+    assert "Another cnnarch is at work" in err
+    assert (tmp_path / "benchmark.json").read_bytes() == before
+
+
+def test_folders_of_something_else_are_refused(capsys, tmp_path, table):
+    arguments = ("--agents", "random_walk", "--seeds", 1, "--budget")
+    assert cnnarch(capsys, *benchmark(table, tmp_path / "out", *arguments, 5))[0] == 0
+    status, _, err = cnnarch(capsys, *benchmark(table, tmp_path / "out", *arguments, 6))
+    assert status == 2
+    assert "another benchmark (what differs: budget, max_episodes)" in err
+    settings = tmp_path / "agents.json"
+    for alpha, expected in ((0.1, 0), (0.2, 2)):
+        settings.write_text(json.dumps({"bold": {"name": "metaqnn", "alpha": alpha}}))
+        bold = ("--settings", settings, "--agents", "bold", "--seeds", 1, "--budget", 5)
+        status, _, err = cnnarch(capsys, *benchmark(table, tmp_path / "out", *bold))
+        assert status == expected
+        cnnarch(capsys, *benchmark(table, tmp_path / "out", *arguments, 5))
+    assert "another benchmark (what differs: bold)" in err
+    other = tmp_path / "other.npz"
+    make_table(seeds=2).save(other)
+    status, _, err = cnnarch(capsys, *benchmark(other, tmp_path / "out", *arguments, 5))
+    assert status == 2
+    assert "another benchmark (what differs: task)" in err
+    described = tmp_path / "out" / "benchmark.json"
+    begun = json.loads(described.read_text())
+    older = {**begun, "made_with": {**begun["made_with"], "torch": "1.0"}}
+    described.write_text(json.dumps(older))
+    status, _, err = cnnarch(capsys, *benchmark(table, tmp_path / "out", *arguments, 5))
+    assert status == 2
+    assert "what differs: torch was 1.0 and is" in err
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.tex").write_text("")
+    status, _, err = cnnarch(capsys, *benchmark(table, tmp_path / "full", *arguments, 5))
+    assert status == 2
+    assert "holds something else" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--seeds", 0), "--seeds must be at least 1"),
+        (("--agents", ","), "names nobody"),
+        (("--settings", "missing.json"), "Cannot read the agents' settings"),
+        (("--settings", Path(__file__).parents[3] / "pyproject.toml"), "Cannot read the agents'"),
+    ],
+)
+def test_bad_input_is_one_sentence(capsys, tmp_path, table, arguments, message):
+    status, _, err = cnnarch(capsys, *benchmark(table, tmp_path / "out", *arguments))
+    assert status == 2
+    assert message in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_agent_of_the_documentation_runs(capsys, tmp_path, table, monkeypatch):
+    page = (Path(__file__).parents[3] / "docs" / "benchmark.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.S)
+    (settings,) = re.findall(r"```json\n(.*?)```", page, re.S)
+    assert len([line for line in code.splitlines() if line]) <= 20
+    (tmp_path / "own_agent.py").write_text(code)
+    (tmp_path / "agents.json").write_text(settings)
+    monkeypatch.chdir(tmp_path)
+    agents = "random_walk,own_agent:LayerAverages,bold,wide"
+    arguments = ("--agents", agents, "--settings", "agents.json", "--seeds", 1, "--budget", 5)
+    process = start(*benchmark(table, tmp_path / "out", *arguments))
+    _, err = process.communicate()
+    assert process.returncode == 0, err
+    assert set(collect_again(tmp_path / "out").agents) == set(agents.split(","))

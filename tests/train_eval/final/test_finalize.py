@@ -1,0 +1,247 @@
+"""Networks are finalized exactly where it stopped, and can be used."""
+
+import json
+import re
+import signal
+import time
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from gym_cnnarch import Architecture
+from tests.helpers.commands import cnnarch, start
+from tests.helpers.final_tasks import equal, task, weights
+from train_eval import load_network
+from train_eval.data.folder import from_array
+from train_eval.data.sources import load_dataset
+from train_eval.final.finalize import predict
+from train_eval.final.training import train_final
+
+RECIPE = ("digits-final", "steps=[[0.05,3]]")
+
+
+def finalize(run_dir, *arguments):
+    return (
+        "finalize", run_dir, "--networks", 3, "--ensemble", 2, "--workers", 1, "--device", "cpu",
+        "--recipe", *RECIPE, *arguments,
+    )  # fmt: skip
+
+
+def search(run_dir):
+    return (
+        "search", "--recipe", "digits", "epochs=1", "train_size=200", "--budget", 6,
+        "--executor", "inline", "--run-dir", run_dir,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def finalized(tmp_path_factory):
+    """A run with final networks; its folder."""
+    folder = tmp_path_factory.mktemp("finalized") / "run"
+    for command in (search(folder), finalize(folder, "--onnx")):
+        process = start(*command)
+        _, err = process.communicate()
+        assert process.returncode == 0, err
+    return folder
+
+
+def test_networks_are_tested_and_described(capsys, finalized):
+    results = json.loads((finalized / "final" / "results.json").read_text())
+    assert [row["name"] for row in results["networks"]] == ["01", "02", "03"]
+    accuracies = [row["validation_accuracy"] for row in results["networks"]]
+    assert accuracies == sorted(accuracies, reverse=True)
+    test = load_dataset("digits", part="test")
+    answers = []
+    for row in results["networks"]:
+        trained = load_network(finalized / "final" / row["name"])
+        assert trained.card["scores"]["test_error"] == row["test_error"]
+        assert trained.card["data"]["training_images"] == 1437  # validation images too
+        answers.append(predict(trained, test.images))
+        assert answers[-1].sum(axis=1) == pytest.approx(1)
+        assert row["test_error"] == np.mean(answers[-1].argmax(1) != test.labels)
+    together = (answers[0] + answers[1]).argmax(1)
+    assert results["ensemble"]["networks"] == ["01", "02"]
+    assert results["ensemble"]["test_error"] == np.mean(together != test.labels)
+    assert min(row["test_error"] for row in results["networks"]) < 0.5
+    status, out, err = cnnarch(capsys, *finalize(finalized))  # nothing is trained again
+    assert status == 0
+    assert "0:00:00" in err
+    assert f"{results['networks'][0]['test_error']:.2%}" in out
+    cnnarch(capsys, "report", finalized)
+    page = (finalized / "report" / "report.html").read_text()
+    assert f"<b>{results['networks'][0]['test_error']:.2%}</b> test error" in page
+
+
+def test_onnx_gives_the_same_probabilities(finalized):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    test = load_dataset("digits", part="test")
+    trained = load_network(finalized / "final" / "01.json")
+    session = onnxruntime.InferenceSession(finalized / "final" / "01.onnx")
+    for count in (1, 360):
+        (found,) = session.run(None, {"images": test.images[:count].astype(np.float32)})
+        assert np.abs(found - predict(trained, test.images[:count])).max() < 1e-4
+
+
+def test_predict_names_class_and_probability(capsys, finalized, tmp_path):
+    test = load_dataset("digits", part="test")
+    path = tmp_path / "digit.png"
+    from_array(test.images[0]).save(path)
+    network = finalized / "final" / "01.safetensors"
+    status, out, _ = cnnarch(capsys, "predict", network, path, path, "--top", 2)
+    assert status == 0
+    (expected,) = predict(load_network(network), test.images[:1])
+    best = int(expected.argmax())
+    line = f"{path}  {test.class_names[best]} {expected[best]:.2%}  "
+    assert len(re.findall(re.escape(line), out.replace("\n", ""))) == 2
+
+
+def test_a_training_that_is_killed_twice_goes_on_exactly(capsys, finalized, tmp_path):
+    """With SIGKILL, in the middle of an epoch or not, in the driver and so in its worker."""
+    run = tmp_path / "run"
+    assert cnnarch(capsys, *search(run))[0] == 0
+    long = ("--recipe", "digits-final", "steps=[[0.05,60]]")
+    killed = 0
+    for _ in range(2):
+        process = start(*finalize(run, *long))
+        deadline = time.monotonic() + 120
+        before = checkpoints(run)
+        while process.poll() is None and checkpoints(run) == before:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        killed += process.returncode == -signal.SIGKILL
+        time.sleep(2.5)  # the worker sees it
+    assert killed == 2
+    status, _, err = cnnarch(
+        capsys, *finalize(run, "--recipe", "digits-final", "steps=[[0.05,60]]")
+    )
+    assert status == 0, err
+    for row in json.loads((run / "final" / "results.json").read_text())["networks"]:
+        whole = tmp_path / "whole" / row["name"]
+        architecture = Architecture.parse(row["architecture"])
+        train_final(architecture, task(whole.parent, 60).prepare(), whole)
+        assert equal(weights(whole), weights(run / "final" / row["name"]))
+
+
+def checkpoints(run):
+    return [path.stat().st_mtime_ns for path in sorted(run.glob("final/*.checkpoint"))]
+
+
+def test_transfer_begins_with_the_weights_that_fit(capsys, finalized):
+    arguments = ("--env", "CNNArch-Digits-v0", "--recipe", "digits-final", "steps=[[1e-6,1]]")
+    status, out, err = cnnarch(capsys, "transfer", finalized, *arguments, "--workers", 1)
+    assert status == 0, err
+    assert "fine-tuned" in out
+    tuned = weights(finalized / "transfer" / "CNNArch-Digits-v0" / "fine-tuned" / "01")
+    for name, value in weights(finalized / "final" / "01").items():
+        assert torch.allclose(tuned[name], value, atol=1e-3)
+
+
+def test_one_s_own_data_without_test_images_are_finalized_untested(capsys, tmp_path):
+    """The run knows where its data are."""
+    data = load_dataset("digits")
+    np.savez(tmp_path / "own.npz", x_train=data.images[:, 0], y_train=data.labels)
+    own = ("--env", "CNNArch-v0", "--search-space", "digits", "--dataset")
+    found = cnnarch(capsys, *search(tmp_path / "run"), *own, f"npz:{tmp_path / 'own.npz'}")
+    assert found[0] == 0, found[2]
+    status, out, err = cnnarch(capsys, *finalize(tmp_path / "run"))
+    assert status == 0, err
+    assert "has no test images: nothing was tested" in out.replace("\n", " ")
+    results = json.loads((tmp_path / "run" / "final" / "results.json").read_text())
+    assert [row["test_error"] for row in results["networks"]] == [None] * 3
+    network = load_network(tmp_path / "run" / "final" / "01")
+    assert predict(network, data.images[:50]).argmax(1).tolist() != [0] * 50
+    assert "test_error" not in network.card["scores"]
+    assert cnnarch(capsys, "report", tmp_path / "run")[0] == 0
+
+
+def test_networks_that_cannot_be_trained_are_named_with_status_1(capsys, tmp_path):
+    assert cnnarch(capsys, *search(tmp_path / "run"))[0] == 0
+    hopeless = ("--recipe", "digits-final", "steps=[[1e9,3]]")
+    status, out, err = cnnarch(capsys, *finalize(tmp_path / "run", *hopeless))
+    assert status == 1
+    assert "No network could be trained" in err
+    assert out == ""
+
+
+def damage(folder, kind):
+    weights, card = folder / "01.safetensors", folder / "01.json"
+    content = bytearray(weights.read_bytes())
+    if kind == "short":
+        weights.write_bytes(content[:-100])
+    elif kind == "flipped":
+        content[-5] ^= 0xFF
+        weights.write_bytes(content)
+    elif kind == "foreign":
+        weights.write_bytes((folder / "02.safetensors").read_bytes())
+    elif kind == "no weights":
+        weights.unlink()
+    elif kind == "no card":
+        card.unlink()
+    elif kind == "no json":
+        card.write_text("{")
+    elif kind == "other json":
+        card.write_text("{}")
+    else:
+        known = json.loads(card.read_text())
+        card.write_text(json.dumps(known | {"architecture": "[C(8,3,1), GAP(10)]"}))
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("short", "are damaged"),
+        ("flipped", "the checksum differs"),
+        ("foreign", "does not fit the weights"),
+        ("no weights", "There are no weights"),
+        ("no card", "There is no card"),
+        ("no json", "The card .* is damaged"),
+        ("other json", "is not the card of a network"),
+        ("other card", "does not fit the weights"),
+    ],
+)
+def test_damaged_files_are_one_sentence(capsys, finalized, tmp_path, kind, message):
+    for file in (finalized / "final").iterdir():
+        if file.suffix in (".json", ".safetensors"):
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+    damage(tmp_path, kind)
+    Image.new("L", (8, 8)).save(tmp_path / "image.png")
+    arguments = ("predict", tmp_path / "01.safetensors", tmp_path / "image.png")
+    status, _, err = cnnarch(capsys, *arguments)
+    assert status == 2
+    assert re.search(message, err)
+
+
+def test_images_that_do_not_fit_are_one_sentence(capsys, finalized, tmp_path):
+    network = finalized / "final" / "01.safetensors"
+    Image.new("L", (9, 8)).save(tmp_path / "large.png")
+    (tmp_path / "text.png").write_text("no image")
+    for name, message in (
+        ("large.png", "has 9x8 pixels, but the network was trained on images of 8x8"),
+        ("text.png", "not an image"),
+        ("missing.png", "Cannot read the image"),
+    ):
+        status, _, err = cnnarch(capsys, "predict", network, tmp_path / name)
+        assert status == 2
+        assert message in err
+
+
+def test_runs_that_cannot_be_finalized_are_refused(capsys, finalized, tmp_path):
+    run = tmp_path / "run"
+    assert cnnarch(capsys, *search(run))[0] == 0
+    status, _, err = cnnarch(capsys, "transfer", run, "--env", "CNNArch-Digits-v0")
+    assert status == 2
+    assert "run cnnarch finalize first" in err
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 256, (1000, 8, 8), dtype=np.uint8), np.arange(1000) % 10
+    np.savez(tmp_path / "other.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
+    other = ("--dataset", f"npz:{tmp_path / 'other.npz'}")
+    status, _, err = cnnarch(capsys, *finalize(run, *other))
+    assert status == 2
+    assert "not those of the search" in err
+    status, _, err = cnnarch(capsys, *finalize(finalized, "--seed", 7))
+    assert status == 2
+    assert "another training" in err

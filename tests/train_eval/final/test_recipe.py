@@ -1,0 +1,60 @@
+"""Final recipes: schedules, augmentation, normalisation, and what is refused."""
+
+import numpy as np
+import pytest
+import torch
+
+from gym_cnnarch import InvalidInput
+from train_eval.final.recipe import PRESETS, FinalRecipe
+from train_eval.final.trained_network import ContrastNormalisation
+from train_eval.final.training import augment
+
+
+def test_images_are_mirrored_and_moved():
+    recipe = FinalRecipe(mirror=True, translation=2)
+    images = torch.zeros(400, 1, 9, 9)
+    images[:, 0, 4, 4], images[:, 0, 4, 5] = 1.0, 2.0
+    found = augment(images, recipe)
+    assert (found.sum(dim=(1, 2, 3)) == 3).all()
+    bright = (found[:, 0] == 1).nonzero()[:, 1:]
+    assert set(bright[:, 0].tolist()) == {2, 3, 4, 5, 6}
+    right = [(found[i, 0] == 2).nonzero()[0, 1] > bright[i, 1] for i in range(400)]
+    assert 0.4 < np.mean(right) < 0.6
+    still = FinalRecipe(mirror=False, translation=0)
+    assert torch.equal(augment(images, still), images)
+
+
+def test_contrast_normalisation():
+    images = torch.randint(0, 256, (5, 3, 8, 8)).float()
+    images[4] = 7.0
+    found = ContrastNormalisation()(images).numpy()
+    for image, raw in zip(found[:4], images.numpy()[:4], strict=True):
+        assert image == pytest.approx((raw - raw.mean()) / raw.std(), abs=1e-4)
+    assert (found[4] == 0).all()
+
+
+def test_schedules():
+    paper = PRESETS["paper-final"]
+    assert paper.epochs == 300
+    rates = [paper.learning_rate(epoch, 0.5) for epoch in (0, 39, 40, 79, 80, 239, 240, 299)]
+    assert rates == [0.025, 0.025, 0.0125, 0.0125, 0.0001, 0.0001, 0.00001, 0.00001]
+    cycle = FinalRecipe(steps=((0.1, 10),), one_cycle=True)
+    rates = [cycle.learning_rate(epoch, 0.0) for epoch in range(10)]
+    assert max(rates) == rates[3] == 0.1
+    assert rates[0] < 0.01
+    assert rates[3:] == sorted(rates[3:], reverse=True)
+    assert cycle.learning_rate(9, 1.0) == pytest.approx(0)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"steps": []}, {"steps": [[0.1, 0]]}, {"steps": "fast"}, {"momentum": 1},
+        {"normalisation": "none"}, {"batch_size": 0}, {"translation": -1}, {"epochs": 5},
+        {"preset": "best"}, {"one_cycle": True, "steps": [[0.1, 1], [0.01, 1]]},
+        {"mirror": "no"}, {"dropout": 1}, {"momentum": "high"}, {"steps": [[0.1, 2.7]]},
+    ],
+)  # fmt: skip
+def test_recipes_out_of_range_are_refused(wrong):
+    with pytest.raises(InvalidInput):
+        FinalRecipe.from_spec(wrong)

@@ -1,0 +1,129 @@
+"""The report: its numbers, and that it is one safe file."""
+
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from agents import MetaQNN
+from gym_cnnarch.mdp import START, compile_mdp
+from tests.helpers.commands import cnnarch
+from tests.helpers.instant import make_search
+from train_eval.records.importing import import_results
+from train_eval.records.summary import summarise
+from train_eval.report.figures import RunFigures, pareto_front, rolling_mean
+from train_eval.report.page import write_report
+from train_eval.search.offline import learn_offline
+
+
+def run(tmp_path, agent="metaqnn", budget=40, episodes=None):
+    """A search in tmp_path, stopped after some episodes if they are given."""
+    search, store, name = make_search(tmp_path / "run", agent, budget)
+    for number, _ in enumerate(search, start=1):
+        if number == episodes:
+            break
+    return store, name
+
+
+class Links(HTMLParser):
+    """Collects what a page would load."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+        self.tags = []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.found += [value for key, value in attrs if key in ("src", "href")]
+
+
+def test_a_page_is_complete_and_loads_nothing(capsys, tmp_path):
+    store, name = run(tmp_path)
+    status, out, _ = cnnarch(capsys, "report", tmp_path / "run", "--top", 3)
+    assert status == 0
+    page = tmp_path / "run" / "report" / "report.html"
+    assert str(page) in out
+    html = page.read_text()
+    links = Links()
+    links.feed(html)
+    assert links.found
+    assert all(link.startswith("data:image/svg+xml;base64,") for link in links.found)
+    assert "script" not in links.tags
+    summary = summarise(tmp_path / "run", store, name)
+    for network in summary["top"][:3]:
+        assert f"<code>{network['architecture']}</code>" in html
+        assert f"{network['accuracy']:.2%}" in html
+    assert summary["top"][3]["architecture"] not in html
+    assert f"&#34;run&#34;: &#34;{name}&#34;" in html  # what it takes to repeat it
+    names = {path.name for path in page.parent.iterdir()}
+    figures = (
+        "accuracy", "distributions", "first_and_last", "q_by_type", "q_by_receptive_field",
+        "parameters", "macs",
+    )  # fmt: skip
+    assert names == {"report.html"} | {f"{f}.{kind}" for f in figures for kind in ("svg", "png")}
+    assert len(links.found) == len(figures)
+
+
+@pytest.mark.parametrize("episodes", [1, 5])
+def test_a_run_that_has_just_begun_has_a_page(tmp_path, episodes):
+    store, name = run(tmp_path, episodes=episodes)
+    page = write_report(tmp_path / "run", store, name, tmp_path / "out").read_text()
+    assert "not finished yet" in page
+
+
+def test_agents_without_q_values_have_a_page_without_them(tmp_path):
+    store, name = run(tmp_path, "random_walk")
+    write_report(tmp_path / "run", store, name, tmp_path / "out")
+    assert not (tmp_path / "out" / "q_by_type.svg").exists()
+
+
+def test_texts_are_escaped(tmp_path):
+    (tmp_path / "<b>&.csv").write_text('net,acc_1\n"[SM(10)]",0.5\n')
+    imported = import_results(tmp_path / "<b>&.csv", "CNNArch-SVHN-v0", tmp_path / "run")
+    folder = tmp_path / "out"
+    page = write_report(tmp_path / "run", imported.store, imported.run, folder).read_text()
+    assert "<b>&.csv" not in page
+    assert "&lt;b&gt;&amp;.csv" in page
+
+
+def test_q_values_are_averages_over_the_visited_choices(tmp_path):
+    store, name = run(tmp_path)
+    summary = summarise(tmp_path / "run", store, name)
+    search, *_ = make_search(tmp_path / "other", "metaqnn", 40)
+    space = search._env.search_space
+    agent = MetaQNN(len(space.actions))
+    learn_offline(agent, store.episodes(name), space)
+    found = RunFigures(summary, agent)._q_values(lambda layer: "all", ["all"])["all"]
+    mdp = compile_mdp(space)
+    first = {e["actions"][0] for e in summary["episodes"]}
+    values = agent.q_values(mdp.observations[START])
+    assert found[1] == pytest.approx(np.mean([values[action] for action in first]))
+
+
+def test_offline_learning_moves_towards_the_rewards(tmp_path):
+    store, name = run(tmp_path)
+    search, *_ = make_search(tmp_path / "other", "metaqnn", 40)
+    space = search._env.search_space
+    last = store.episodes(name)[-1]
+    learner = MetaQNN(len(space.actions), alpha=1.0, replay=1)
+    learn_offline(learner, [last], space)
+    mdp = compile_mdp(space)
+    state = START
+    for action in last.actions[:-1]:
+        state = mdp.next_state[state, action]
+    assert learner.q_values(mdp.observations[state])[last.actions[-1]] == last.reward
+
+
+def test_rolling_means_and_fronts():
+    values = np.arange(1.0, 8.0)
+    assert rolling_mean(values, 3).tolist() == [1, 1.5, 2, 3, 4, 5, 6]
+    costs, accuracies = np.array([3.0, 1, 2, 2, 4]), np.array([0.9, 0.5, 0.4, 0.7, 0.9])
+    assert pareto_front(costs, accuracies) == [1, 3, 0]
+
+
+def test_a_folder_without_a_run_is_refused(capsys, tmp_path):
+    status, _, err = cnnarch(capsys, "report", tmp_path)
+    assert status == 2
+    assert re.search("holds no run", err)

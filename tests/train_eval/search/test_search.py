@@ -1,0 +1,318 @@
+"""The search loop's laws, with an evaluator that answers at once."""
+
+import contextlib
+import importlib.metadata
+import itertools
+import sqlite3
+import threading
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
+
+import numpy as np
+import pytest
+
+from agents import PAPER_SCHEDULE, MetaQNN, RandomWalk
+from gym_cnnarch import InvalidInput
+from tests.helpers.instant import DIGITS, InstantEvaluator, make_search
+from tests.helpers.made_up_tables import make_table
+from train_eval.environments import default_lookahead, describe, make_env
+from train_eval.parallel.executors import InlineExecutor
+from train_eval.records.run_directory import open_run
+from train_eval.search import search as search_module
+from train_eval.search.agents import make_agent, metaqnn_settings
+from train_eval.search.search import Search
+
+
+class Recording(RandomWalk):
+    """Notes when it acts and what it learns."""
+
+    def __init__(self):
+        super().__init__(11, seed=0)
+        self.events = []
+
+    def act(self, observation, action_mask):
+        if observation[1] == 0:
+            self.events.append("act")
+        return super().act(observation, action_mask)
+
+    def learn(self, episode):
+        self.events.append("learn")
+
+
+@pytest.mark.parametrize("agent", ["metaqnn", "random_walk"])
+def test_a_run_has_exactly_its_budget_of_unique_networks(tmp_path, agent):
+    search, store, run = make_search(tmp_path, agent, budget=60)
+    learned = list(search)
+    unique = {episode.record.architecture for episode in learned}
+    assert len(unique) == 60
+    assert [e.record.new for e in learned].count(True) == 60
+    assert learned[-1].record.new
+    assert store.episodes(run) == [episode.record for episode in learned]
+
+
+@pytest.mark.parametrize("lookahead", [1, 3, 7])
+def test_at_episode_t_the_agent_has_learned_those_up_to_t_minus_lookahead(tmp_path, lookahead):
+    agent = Recording()
+    search, _, _ = make_search(tmp_path, made=agent, budget=20, lookahead=lookahead)
+    learned = list(search)
+    events = agent.events
+    acts = [position for position, event in enumerate(events) if event == "act"]
+    for t, position in enumerate(acts):
+        assert events[:position].count("learn") == max(0, t - lookahead + 1)
+    assert events.count("learn") == len(acts) == len(learned)
+
+
+@pytest.mark.parametrize("lookahead", [1, 15])
+def test_epsilon_counts_the_unique_networks_begun_whatever_the_lookahead(tmp_path, lookahead):
+    search, _, _ = make_search(tmp_path, budget=150, lookahead=lookahead)
+    schedule = PAPER_SCHEDULE.scaled(150)
+    begun = set()
+    for episode in search:
+        assert episode.record.epsilon == schedule.epsilon(len(begun))
+        begun.add(episode.record.architecture)
+    assert episode.record.epsilon == 0.1  # the whole schedule is gone through
+
+
+@pytest.mark.parametrize("lookahead", [1, 4])
+def test_the_executor_does_not_change_the_run(tmp_path, lookahead):
+    inline, _, _ = make_search(tmp_path / "inline", lookahead=lookahead)
+    with ThreadPoolExecutor(3) as executor:
+        threads, _, _ = make_search(tmp_path / "threads", lookahead=lookahead, executor=executor)
+        records = [episode.record for episode in threads]
+    assert records == [episode.record for episode in inline]
+
+
+def test_no_network_is_evaluated_twice_even_across_agents_on_one_store(tmp_path):
+    evaluator = InstantEvaluator()
+    shared = tmp_path / "shared.sqlite"
+    for agent in ("metaqnn", "random_walk"):
+        for seed in (0, 1):
+            search, _, _ = make_search(
+                tmp_path / f"{agent}{seed}", agent, seed=seed, evaluator=evaluator, store=shared
+            )
+            list(search)
+    assert len(evaluator.asked) == len(set(evaluator.asked))
+
+
+@pytest.mark.parametrize("stop", [1, 17, 40])
+def test_a_run_that_was_stopped_and_repeated_equals_one_that_was_not(tmp_path, stop):
+    whole, _, _ = make_search(tmp_path / "whole", lookahead=2)
+    expected = [episode.record for episode in whole]
+
+    first, interrupted = InstantEvaluator(), InstantEvaluator()
+    search, store, _ = make_search(tmp_path / "stopped", lookahead=2, evaluator=first)
+    episodes = iter(search)
+    for _ in range(stop):
+        next(episodes)
+    store.close()  # as a kill would: nothing more is written
+    with pytest.raises(sqlite3.ProgrammingError):
+        episodes.throw(KeyboardInterrupt)
+
+    again, store, run = make_search(tmp_path / "stopped", lookahead=2, evaluator=interrupted)
+    assert [episode.record for episode in again] == expected
+    assert store.episodes(run) == expected
+    paid_twice = set(first.asked) & set(interrupted.asked)
+    assert len(paid_twice) <= 2  # at most those in flight at the stop
+
+
+def test_a_finished_run_is_repeated_without_evaluating(tmp_path):
+    list(make_search(tmp_path)[0])
+    evaluator = InstantEvaluator()
+    list(make_search(tmp_path, evaluator=evaluator)[0])
+    assert evaluator.asked == []
+
+
+def test_leaving_the_recorded_path_is_refused_and_named(tmp_path):
+    list(make_search(tmp_path)[0])
+    other = MetaQNN(11, seed=1)
+    with pytest.raises(InvalidInput, match="in episode 0 the actions was"):
+        list(make_search(tmp_path, made=other)[0])
+
+
+def test_leaving_the_recorded_path_with_another_version_names_it(tmp_path, monkeypatch):
+    list(make_search(tmp_path)[0])
+    version = importlib.metadata.version
+    monkeypatch.setattr(
+        "importlib.metadata.version", lambda name: "9.9" if name == "numpy" else version(name)
+    )
+    with pytest.raises(InvalidInput, match=r"numpy was .* and is 9\.9"):
+        list(make_search(tmp_path, made=MetaQNN(11, seed=1))[0])
+
+
+def test_a_reward_that_is_not_finite_ends_the_search_and_keeps_the_evaluation(tmp_path):
+    search, store, run = make_search(tmp_path, "random_walk")
+
+    def broken(evaluation):
+        raise InvalidInput("The reward must be a finite number.")
+
+    search._reward_function = broken
+    with pytest.raises(InvalidInput):
+        list(search)
+    assert store.episodes(run) == []
+    assert stored(tmp_path) == 1
+
+
+class SlowThenBroken(Executor):
+    """The first network takes a while; the next one fails at once."""
+
+    def __init__(self):
+        self.submitted = 0
+
+    def submit(self, evaluate, architecture, seed):
+        future = Future()
+        self.submitted += 1
+        if self.submitted == 1:
+            result = evaluate(architecture, seed)
+            threading.Timer(0.3, future.set_result, [result]).start()
+        else:
+            future.set_exception(InvalidInput("no worker"))
+        return future
+
+
+def test_a_failure_that_must_wait_for_its_turn_does_not_keep_the_search_busy(tmp_path, monkeypatch):
+    waits = []
+
+    def counted(*arguments, **options):
+        waits.append(arguments)
+        return wait(*arguments, **options)
+
+    monkeypatch.setattr(search_module, "wait", counted)
+    search, store, run = make_search(tmp_path, lookahead=4, executor=SlowThenBroken())
+    with pytest.raises(InvalidInput, match="no worker"):
+        list(search)
+    assert len(waits) < 5
+    assert len(store.episodes(run)) == 1
+
+
+def test_inline_evaluations_are_saved_even_when_the_agent_learns_them_much_later(tmp_path):
+    evaluator = InstantEvaluator()
+    search, _, _ = make_search(tmp_path, lookahead=8, budget=40, evaluator=evaluator)
+    for _ in search:
+        assert stored(tmp_path) >= len(evaluator.asked) - 1  # all but the one just evaluated
+
+
+def stored(run_dir):
+    """Number of evaluations that another process would see."""
+    with sqlite3.connect(run_dir / "store.sqlite") as db:
+        return db.execute("SELECT count(*) FROM evaluations").fetchone()[0]
+
+
+def test_a_store_that_is_gone_is_never_replaced_by_a_new_one(tmp_path):
+    list(make_search(tmp_path)[0])
+    path = tmp_path / "store.sqlite"
+    for damage in (path.unlink, path.touch):
+        damage()
+        with pytest.raises(InvalidInput, match="put"):
+            make_search(tmp_path)
+
+
+def test_a_run_that_was_killed_while_it_began_can_begin_again(tmp_path):
+    make_search(tmp_path)
+    for left in ("run.json", None):
+        if left is not None:
+            (tmp_path / left).rename(tmp_path / f"{left}.unfinished")
+        search, _, _ = make_search(tmp_path)
+        assert len(list(search)) >= 60
+
+
+def test_the_default_lookahead_grows_with_the_workers_up_to_a_quarter_of_the_budget():
+    assert default_lookahead(workers=1, budget=2700) == 1
+    assert default_lookahead(workers=2, budget=2700) == 16
+    assert default_lookahead(workers=64, budget=150) == 37
+    assert default_lookahead(workers=4, budget=5) == 1
+
+
+def test_failures_are_recorded_rewarded_and_do_not_end_the_search(tmp_path):
+    statuses = ("ok", "diverged", "out_of_memory", "timeout", "error")
+    search, _, _ = make_search(tmp_path, evaluator=InstantEvaluator(statuses))
+    learned = list(search)
+    assert {episode.evaluation.status for episode in learned} == set(statuses)
+    for episode in learned:
+        failed = episode.evaluation.status != "ok"
+        assert episode.record.reward == (0.0 if failed else episode.evaluation.accuracy)
+
+
+def test_an_exhausted_space_ends_the_search_well(tmp_path, monkeypatch):
+    monkeypatch.setattr(search_module, "MAX_REPEATS", 5)
+    search, store, run = make_search(tmp_path, "random_walk", budget=4808)
+    learned = list(search)
+    assert search.exhausted
+    assert [episode.record.new for episode in learned[-5:]] == [False] * 5
+    assert store.episodes(run) == [episode.record for episode in learned]
+
+
+def test_a_budget_beyond_the_space_is_the_space(tmp_path):
+    env = make_env(
+        DIGITS,
+        evaluator=None,
+        search_space={"preset": "digits", "max_layers": 1, "conv_filters": [8]},
+    )
+    env.evaluator = InstantEvaluator()
+    settings = describe(env, {"name": "random_walk"}, seed=0, budget=100)
+    store = open_run(tmp_path / "run", settings)
+    agent = RandomWalk(len(env.search_space.actions))
+    learned = list(Search(env, settings, agent, env.evaluator.evaluate, store, InlineExecutor()))
+    assert settings.budget == env.search_space.count() == 6
+    assert len({e.record.architecture for e in learned}) == 6
+
+
+def test_an_agent_that_acts_illegally_is_named(tmp_path):
+    class Illegal:
+        def act(self, observation, action_mask):
+            return int(np.flatnonzero(~np.asarray(action_mask, bool))[0])
+
+        def learn(self, episode):
+            raise AssertionError("never reached")
+
+    with pytest.raises(InvalidInput, match="illegal action 6 in episode 0"):
+        list(make_search(tmp_path, made=Illegal())[0])
+
+
+def test_rewards_of_agents_that_learn_rise(tmp_path):
+    """On a space where only the terminator matters, epsilon 0.1 earns more than epsilon 1."""
+
+    class Terminators(InstantEvaluator):
+        def evaluate(self, architecture, seed=0):
+            good = str(architecture).endswith("SM(10)]")
+            return super().evaluate(architecture, seed).__class__(0.9 if good else 0.1, "ok", 1, 1)
+
+    search, _, _ = make_search(tmp_path, budget=200, evaluator=Terminators())
+    rewards = {}
+    for episode in search:
+        rewards.setdefault(episode.record.epsilon, []).append(episode.record.reward)
+    assert np.mean(rewards[0.1]) > np.mean(rewards[1.0]) + 0.1
+
+
+def test_metaqnn_settings_follow_the_budget():
+    paper, total = metaqnn_settings(None)
+    assert (total, paper["alpha"], paper["replay"]) == (2700, 0.01, 100)
+    short, total = metaqnn_settings(300)
+    assert total == sum(models for _, models in short["schedule"]) == 300
+    assert short["alpha"] == pytest.approx(0.09)
+    assert metaqnn_settings(30)[0]["alpha"] == 0.1
+    assert metaqnn_settings(27_000)[0]["alpha"] == 0.01
+
+
+def test_what_is_looked_up_is_written_in_batches_and_retraced(tmp_path):
+    """Nothing was paid for a table's results: they may wait, but none is lost at an end."""
+    make_table().save(tmp_path / "table.npz")
+    env = make_env("CNNArch-CIFAR10Table-v0", table=str(tmp_path / "table.npz"))
+    settings = describe(env, {"name": "random_walk"}, seed=0, budget=1000)
+
+    def run(folder, episodes):
+        """Runs the search until it ends or has learned from some episodes; all that is stored."""
+        agent = make_agent(settings.agent, env.search_space, 0)
+        store = open_run(tmp_path / folder, settings)
+        search = Search(env, settings, agent, env.evaluator.evaluate, store, InlineExecutor())
+        with contextlib.closing(iter(search)) as learning:
+            learned = [each.record for each in itertools.islice(learning, episodes)]
+        assert store.episodes(settings.run)[: len(learned)] == learned
+        evaluations = list(store.evaluations(settings.task))
+        store.close()
+        return learned, evaluations
+
+    stopped, _ = run("stopped", 250)
+    whole, evaluations = run("whole", None)
+    assert len(whole) > 400  # more than one batch
+    assert len(evaluations) == env.search_space.count()
+    assert stopped == whole[:250]
+    assert run("stopped", None) == (whole, evaluations)

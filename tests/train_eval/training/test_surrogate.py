@@ -1,0 +1,134 @@
+"""Predictions from published results."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+
+from gym_cnnarch import Architecture, InvalidInput, SearchSpace
+from tests.helpers.commands import cnnarch
+from train_eval.training.surrogate import SurrogateEvaluator, read_curves
+
+
+@pytest.fixture(scope="module")
+def curves(tmp_path_factory):
+    """Made-up results in the published format: wider and shallower networks are better."""
+    path = tmp_path_factory.mktemp("curves") / "curves.csv"
+    rng = np.random.default_rng(0)
+    space = SearchSpace(max_layers=6)
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["net", "lr", "acc_1", "acc_2", "acc_3"])
+        for _ in range(200):
+            network = space.sample(rng)
+            best = truth(network)
+            text = str(network).replace("GAP(10)", "GAP(10), SM(10)")
+            writer.writerow([text, 0.001, best / 2, best, best - 0.01])
+    return path
+
+
+def truth(network):
+    filters = [layer.filters for layer in network.layers if hasattr(layer, "filters")]
+    return 0.3 + 0.001 * float(np.mean(filters or [0])) - 0.02 * len(network.layers)
+
+
+def test_curves_are_read_as_the_best_accuracy_of_each_network(curves):
+    networks, accuracies = read_curves(curves)
+    assert len(networks) == 200
+    assert accuracies == pytest.approx([truth(network) for network in networks])
+
+
+def test_predictions_rank_networks_that_were_not_fitted(curves):
+    surrogate = SurrogateEvaluator("cifar10", curves)
+    known = set(map(str, read_curves(curves)[0]))
+    rng = np.random.default_rng(1)
+    drawn = [SearchSpace(max_layers=6).sample(rng) for _ in range(100)]
+    fresh = [network for network in drawn if str(network) not in known]
+    predicted = [surrogate.evaluate(network).accuracy for network in fresh]
+    assert spearmanr(predicted, [truth(network) for network in fresh]).statistic > 0.8
+    assert surrogate.rank_correlation > 0.8
+    assert 0 < surrogate.error < 0.05
+    assert max(predicted) <= surrogate.best
+
+
+def test_noise_is_drawn_from_the_residuals_by_the_seed(curves):
+    plain = SurrogateEvaluator("cifar10", curves)
+    noisy = SurrogateEvaluator("cifar10", curves, noise=True)
+    network = Architecture.parse("[C(64,3,1), P(2,2), SM(10)]")
+    draws = [noisy.evaluate(network, seed).accuracy for seed in range(300)]
+    assert noisy.evaluate(network, 5) == noisy.evaluate(network, 5)
+    assert np.std(draws) == pytest.approx(plain.error, rel=0.3)
+    assert np.mean(draws) == pytest.approx(plain.evaluate(network).accuracy, abs=plain.error / 2)
+    assert plain.task != noisy.task
+
+
+def test_a_search_on_a_surrogate_needs_no_data_and_repeats(capsys, tmp_path, curves):
+    episodes = []
+    for name in ("one", "two"):
+        status, _, err = cnnarch(
+            capsys, "search", "--env", "CNNArch-CIFAR10-v0", "--evaluator", "surrogate",
+            "--curves", curves, "--recipe", "paper", "--budget", 60, "--run-dir", tmp_path / name,
+        )  # fmt: skip
+        assert status == 0
+        assert "rank correlation" in err
+        shown = json.loads(cnnarch(capsys, "show", tmp_path / name, "--json")[1])
+        episodes.append(shown["episodes"])
+    assert shown["unique"] == 60
+    assert episodes[0] == episodes[1]
+
+
+def test_agents_are_compared_on_a_surrogate(capsys, tmp_path, curves):
+    status, out, _ = cnnarch(
+        capsys, "benchmark", "--env", "CNNArch-CIFAR10-v0", "--evaluator", "surrogate",
+        "--curves", curves, "--agents", "random_walk,uniform", "--seeds", 2, "--budget", 10,
+        "--workers", 1, "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert status == 0, out
+    assert "validation error in percent" in out
+    surrogate = SurrogateEvaluator("cifar10", curves)
+    with (tmp_path / "out" / "results.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 4
+    for row in rows:
+        predicted = surrogate.evaluate(Architecture.parse(row["incumbent"])).accuracy
+        assert float(row["incumbent_reward"]) == predicted
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("net,acc_1\n", "at least 10 rows"),
+        ("network,acc_1\n" + "[SM(10)],0.5\n" * 20, "neither a replay database"),
+        ("net,loss\n" + "[SM(10)],0.5\n" * 20, "columns net, acc_1"),
+        ("net,acc_1\n" + "[SM(10)],good\n" * 20, "Row 1 of .* has no accuracy"),
+        ("net,acc_1\n" + "[SM(10)],86\n" * 20, "Row 1 of .* has no accuracy"),
+        ("net,acc_1\n" + "[SM(10)],\n" * 20, "Row 1 of .* has no accuracy"),
+        ("net,acc_1\n" + "[SM],0.5\n" * 20, "Expected a layer"),
+    ],
+)
+def test_unusable_curves_are_refused(tmp_path, content, message):
+    (tmp_path / "curves.csv").write_text(content)
+    with pytest.raises(InvalidInput, match=message):
+        SurrogateEvaluator("cifar10", tmp_path / "curves.csv")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"dataset": "folder:x", "curves": "y"},
+        {"dataset": "cifar10"},
+        {"dataset": "cifar10", "curves": "no/such/file.csv"},
+        {"dataset": "cifar10", "curves": "y", "recipe": "quick"},
+        {"dataset": "cifar10", "curves": "y", "recipe": {"preset": "paper", "epochs": 1}},
+    ],
+)
+def test_arguments_that_do_not_fit_are_refused(arguments):
+    with pytest.raises(InvalidInput):
+        SurrogateEvaluator(**arguments)
+
+
+def test_published_results_are_ranked_well(shared_data):
+    surrogate = SurrogateEvaluator("cifar10", shared_data / "metaqnn_cifar10.csv")
+    assert surrogate.rank_correlation > 0.82

@@ -1,0 +1,1 @@
+"""Comparing agents on equal budgets."""

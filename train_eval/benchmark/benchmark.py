@@ -1,0 +1,205 @@
+"""Comparing agents: all pairs of agent and seed, in parallel, each kept when it is finished."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Iterator, Mapping
+from concurrent.futures import BrokenExecutor, as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from loky import ProcessPoolExecutor
+
+from gym_cnnarch import InvalidInput
+from gym_cnnarch.files import replace_json, unfinished_name
+from train_eval.benchmark.run import Run, write
+from train_eval.parallel.worker import WorkersUnavailable, begin_worker
+from train_eval.records.run_directory import LOCK, STORE, versions
+
+BENCHMARK_FILE = "benchmark.json"
+
+REPEATS = 10
+"""By default an agent has this many times as many episodes as networks."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One agent with one seed, and what became of it.
+
+    Attributes:
+        label: What the benchmark calls the agent.
+        seed: The seed.
+        error: Why there is no result; empty if there is one.
+    """
+
+    label: str
+    seed: int
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """All that the results depend on.
+
+    Attributes:
+        env: Id of the environment.
+        kwargs: Its keyword arguments, beside the registered ones.
+        task: The evaluator's task: data and recipe, or the table.
+        agents: Label -> name and settings.
+        seeds: Number of seeds, 0, 1, 2, ...; an agent may have its own.
+        budget: Number of unique networks.
+        max_episodes: Number of episodes of one run at most.
+        trains: Whether networks are trained: what one run trained, all others of the folder know.
+    """
+
+    env: str
+    kwargs: Mapping[str, Any]
+    task: str
+    agents: Mapping[str, Mapping[str, Any]]
+    seeds: Mapping[str, int]
+    budget: int
+    max_episodes: int
+    trains: bool = False
+
+    @classmethod
+    def load(cls, folder: Path) -> "Benchmark":
+        """The benchmark that a folder holds.
+
+        Raises:
+            InvalidInput: If it holds none.
+        """
+        described = _read(folder / BENCHMARK_FILE)
+        return cls(**{field.name: described[field.name] for field in dataclasses.fields(cls)})
+
+    def pairs(self) -> Iterator[Pair]:
+        """All pairs, seed by seed."""
+        for seed in range(max(self.seeds.values())):
+            yield from (Pair(label, seed) for label in self.agents if seed < self.seeds[label])
+
+    def run(self, pair: Pair, folder: Path) -> Run:
+        """What a pair is to do."""
+        kwargs = dict(self.kwargs)
+        if self.trains:
+            kwargs["store"] = str((folder / STORE).resolve())
+        agent = self.agents[pair.label]
+        return Run(self.env, kwargs, agent, pair.seed, self.budget, self.max_episodes)
+
+    def execute(self, folder: Path, workers: int) -> Iterator[Pair]:
+        """Runs what the folder lacks, and yields each pair when it is finished or has failed.
+
+        ``describe`` comes first, and both while the folder's lock is held.
+
+        Raises:
+            WorkersUnavailable: If a worker process died.
+        """
+        todo = self.missing(folder)
+        environment = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+        pool = ProcessPoolExecutor(
+            workers, env=environment, initializer=begin_worker, initargs=(os.getpid(),)
+        )
+        try:
+            futures = [
+                pool.submit(_execute, pair, self.run(pair, folder), result_file(folder, pair))
+                for pair in todo
+            ]
+            for future in as_completed(futures):
+                yield future.result()
+        except BrokenExecutor as error:
+            raise WorkersUnavailable(
+                "A worker process died (killed, or out of memory): run the same command again to "
+                "go on, with fewer --workers if memory was short."
+            ) from error
+        finally:
+            pool.shutdown(wait=True, kill_workers=True)
+
+    def missing(self, folder: Path) -> list[Pair]:
+        """The pairs without a result."""
+        return [pair for pair in self.pairs() if not result_file(folder, pair).is_file()]
+
+    def describe(self, folder: Path) -> "Benchmark":
+        """Writes down what is run; more agents or seeds may be added to a folder later.
+
+        Returns:
+            The benchmark with all agents and seeds that the folder was ever asked for.
+
+        Raises:
+            InvalidInput: As ``check``.
+        """
+        merged = self.check(folder)
+        described = asdict(merged) | {"made_with": versions()}
+        replace_json(folder / BENCHMARK_FILE, described)
+        return merged
+
+    def check(self, folder: Path) -> "Benchmark":
+        """What ``describe`` returns, but writes nothing.
+
+        Raises:
+            InvalidInput: If the folder holds another benchmark, or something else.
+        """
+        path = folder / BENCHMARK_FILE
+        ours = json.loads(json.dumps(asdict(self))) | {"made_with": versions()}
+        if path.is_file():
+            theirs = _read(path)
+            agents, seeds = theirs["agents"], theirs["seeds"]
+            changes = [n for n in _SHARED if _wherever(n, ours[n]) != _wherever(n, theirs[n])]
+            was = theirs["made_with"]
+            changes += [
+                f"{name} was {was.get(name)} and is {now}"
+                for name, now in ours["made_with"].items()
+                if was.get(name) != now
+            ]
+            for label, settings in ours["agents"].items():
+                if agents.setdefault(label, settings) != settings:
+                    changes.append(label)
+            if changes:
+                raise InvalidInput(
+                    f"{folder} holds another benchmark (what differs: {', '.join(changes)}): name "
+                    f"another folder, or continue it with what it was begun with."
+                )
+            most = {n: max(seeds.get(n, 0), ours["seeds"].get(n, 0)) for n in agents}
+            ours |= {"agents": agents, "seeds": most}
+        elif folder.exists() and {entry.name for entry in folder.iterdir()} - _BEGUN:
+            raise InvalidInput(f"{folder} holds something else: name a new or an empty folder.")
+        return dataclasses.replace(self, agents=ours["agents"], seeds=ours["seeds"])
+
+
+_SHARED = ("env", "kwargs", "task", "budget", "max_episodes", "trains")
+_BEGUN = {LOCK, unfinished_name(BENCHMARK_FILE)}  # of a benchmark that was killed while it began
+_PLACES = {"data_root", "table", "curves"}  # the task says what is there
+
+
+def _wherever(name: str, value: Any) -> Any:
+    """Keyword arguments without the places of files, which may be moved."""
+    if name != "kwargs":
+        return value
+    return {key: given for key, given in value.items() if key not in _PLACES}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        described: dict[str, Any] = json.loads(path.read_text())
+        if {*_SHARED, "agents", "seeds", "made_with"} <= described.keys():
+            return described
+    except (OSError, ValueError, AttributeError):
+        pass
+    raise InvalidInput(f"{path} does not describe a benchmark: restore it, or name another folder.")
+
+
+def result_file(folder: Path, pair: Pair) -> Path:
+    """The file of one pair's result."""
+    return folder / "runs" / pair.label.replace(":", "-") / f"{pair.seed}.csv.gz"
+
+
+def _execute(pair: Pair, run: Run, path: Path) -> Pair:
+    """In a worker process: an agent that fails is named, and the others go on."""
+    import torch
+
+    torch.set_num_threads(1)  # policies of a few thousand weights: more threads only wait
+    try:
+        write(path, run.execute())
+    except InvalidInput as error:
+        return Pair(pair.label, pair.seed, str(error))
+    except Exception as error:  # the agent's own: it is named, its type too
+        return Pair(pair.label, pair.seed, f"{type(error).__name__}: {error}".partition("\n")[0])
+    return pair

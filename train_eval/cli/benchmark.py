@@ -1,0 +1,163 @@
+"""The command ``cnnarch benchmark``."""
+
+import json
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import loky
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from gym_cnnarch import InvalidInput
+from gym_cnnarch.env import CNNArchEnv
+from train_eval.benchmark.benchmark import REPEATS, Benchmark, Pair
+from train_eval.cli.options import EvaluatorOptions, check_positive, leave, this_command
+from train_eval.environments import make_env, training_evaluator
+from train_eval.output.plotting import check_plots
+from train_eval.records.run_directory import LOCK, in_use
+from train_eval.search.agents import LABELS, SB3_PREFIX, benchmark_settings
+from train_eval.search.progress import duration
+
+_LINE_SECONDS = 30.0  # between two lines of progress
+
+_out = Console()
+_err = Console(stderr=True)
+
+
+@dataclass
+class BenchmarkCommand(EvaluatorOptions):
+    """Compare agents on equal budgets of unique networks. The same command continues it."""
+
+    env: str = "CNNArch-CIFAR10Table-v0"
+    """Id of the environment."""
+    agents: str = "random_walk,uniform,evolution,reinforce,metaqnn"
+    """Agents, with commas: random_walk, uniform, evolution, reinforce, metaqnn, metaqnn-paper
+    (alpha 0.01), metaqnn-exact, ppo, maskable_ppo, a2c, dqn, sb3:ALGORITHM (any other of
+    Stable-Baselines3), MODULE:CLASS (your own), or a label of --settings."""
+    settings: Path | None = None
+    """JSON file of agents with their settings, such as
+    {"slow": {"name": "metaqnn", "alpha": 0.005}, "wide": {"name": "sb3:PPO", "n_steps": 256}}."""
+    seeds: int = 10
+    """Runs of each agent, with seeds 0, 1, 2, ..."""
+    sb3_seeds: int | None = None
+    """Runs of each agent of Stable-Baselines3, which are slower. Default: --seeds."""
+    budget: int = 500
+    """Unique networks of a run."""
+    max_episodes: int | None = None
+    """Episodes of a run at most, for agents that repeat themselves. Default: 10 times the
+    budget."""
+    out: Path = Path("runs/benchmark")
+    """Folder of the results."""
+    workers: int | None = None
+    """Runs at a time. Default: one a core, and 1 where networks are trained on a GPU."""
+
+    def run(self) -> None:
+        """Runs what is missing, then writes the tables and figures."""
+        check_positive(self, "seeds", "sb3_seeds", "budget", "max_episodes", "workers")
+        check_plots()
+        env = make_env(self.env, **self.kwargs())
+        evaluator = training_evaluator(env)
+        on_gpu = evaluator is not None and evaluator.data.device.type != "cpu"
+        workers = self.workers or (1 if on_gpu else loky.cpu_count())
+        benchmark = self._benchmark(env)
+        from train_eval.benchmark.page import HEADINGS, PAGE_FILE, rows, verdict, write_results
+        from train_eval.benchmark.results import collect
+
+        benchmark.check(self.out)
+        with in_use(self.out / LOCK):
+            everything = benchmark.describe(self.out)
+            failures = self._execute(benchmark, workers)
+            results = collect(everything, self.out)
+            write_results(results, self.out, this_command())
+        title = f"{results.loss} in percent, {benchmark.budget:,} unique networks"
+        table = Table(*HEADINGS, title=title, box=box.SIMPLE_HEAD)
+        for row in rows(results):
+            table.add_row(*row)
+        _out.print(table)
+        _out.print(verdict(results).replace("**", ""), markup=False, soft_wrap=True)
+        _out.print(f"Page, figures and data: {self.out / PAGE_FILE}", markup=False, soft_wrap=True)
+        if failures:
+            _err.print(f"{len(failures)} runs failed:", markup=False)
+            for pair in failures:
+                _err.print(
+                    f"  {pair.label}, seed {pair.seed}: {pair.error}", markup=False, soft_wrap=True
+                )
+            sys.exit(1)
+
+    def _benchmark(self, env: CNNArchEnv) -> Benchmark:
+        if env.evaluator is None:
+            raise InvalidInput(f"{self.env} has no evaluator: a benchmark needs rewards.")
+        budget = min(self.budget, env.search_space.count())
+        agents = self._agents(budget)
+        sb3 = {label for label, s in agents.items() if str(s["name"]).startswith(SB3_PREFIX)}
+        fewer = self.sb3_seeds or self.seeds
+        return Benchmark(
+            self.env,
+            self.kwargs(),
+            env.evaluator.task,
+            agents,
+            {label: fewer if label in sb3 else self.seeds for label in agents},
+            budget,
+            self.max_episodes or REPEATS * budget,
+            training_evaluator(env) is not None,
+        )
+
+    def _agents(self, budget: int) -> dict[str, dict[str, Any]]:
+        """Label -> name and settings."""
+        given = _read(self.settings) if self.settings is not None else {}
+        labels = [word.strip() for word in self.agents.split(",") if word.strip()]
+        unused = [label for label in given if label not in labels]
+        if unused:
+            raise InvalidInput(f"--settings has {', '.join(unused)}, which --agents does not name.")
+        agents = {}
+        for label in labels:
+            if label not in given:
+                agents[label] = benchmark_settings(label, budget)
+                continue
+            settings = given[label]
+            defaults = benchmark_settings(str(settings["name"]), budget)
+            agents[label] = defaults | settings | {"name": defaults["name"]}
+        if not agents:
+            raise InvalidInput(f"--agents names nobody: choose from {', '.join(LABELS)}.")
+        return agents
+
+    def _execute(self, benchmark: Benchmark, workers: int) -> list[Pair]:
+        """Runs all pairs and returns those that failed."""
+        total = sum(1 for _ in benchmark.pairs())
+        todo = len(benchmark.missing(self.out))
+        failures: list[Pair] = []
+        if todo < total:
+            _err.print(f"{total - todo} of {total} runs are in {self.out} already.", markup=False)
+        started = printed = time.monotonic()
+        try:
+            for done, pair in enumerate(benchmark.execute(self.out, workers), start=1):
+                if pair.error:
+                    failures.append(pair)
+                now = time.monotonic()
+                if now - printed > _LINE_SECONDS or done == todo:
+                    printed = now
+                    left = duration((todo - done) * (now - started) / done)
+                    _err.print(f"{total - todo + done}/{total} runs, {left} left", soft_wrap=True)
+        except KeyboardInterrupt:
+            leave(f"Stopped; the runs that are finished are in {self.out}.")
+        return failures
+
+
+def _read(path: Path) -> dict[str, dict[str, Any]]:
+    try:
+        settings = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InvalidInput(f"Cannot read the agents' settings in {path}: {error}.") from error
+    if not isinstance(settings, dict) or not all(
+        isinstance(value, dict) and isinstance(value.get("name"), str)
+        for value in settings.values()
+    ):
+        raise InvalidInput(
+            f"{path} must hold labels with settings, each with a name, like "
+            f'{{"slow": {{"name": "metaqnn", "alpha": 0.005}}}}.'
+        )
+    return settings

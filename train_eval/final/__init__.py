@@ -1,0 +1,1 @@
+"""From a search's best networks to trained files, tested once."""

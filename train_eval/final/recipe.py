@@ -1,0 +1,149 @@
+"""How the networks that a search found are trained in the end, on all training images."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gym_cnnarch import InvalidInput
+from train_eval.training.recipe import has_type
+
+NORMALISATIONS = ("contrast", "channels")
+
+DEFAULT = "one-cycle"
+"""The preset of those who name none."""
+
+_DIGITS = ("digits", "mnist", "svhn")  # a mirrored digit is another, or none
+
+
+def mirrors(recipe: "FinalRecipe", dataset: str) -> bool:
+    """Whether images of a data set are mirrored."""
+    return dataset not in _DIGITS if recipe.mirror is None else recipe.mirror
+
+
+@dataclass(frozen=True)
+class FinalRecipe:
+    """Settings of the final training; the defaults are the paper's (section 5, its CIFAR-10).
+
+    Attributes:
+        steps: (learning rate, epochs) one after the other.
+        one_cycle: Whether the learning rate instead rises linearly to that of the only step within
+            the first 30 % of its epochs and falls along a cosine to zero (Smith, 2018).
+        batch_size: Images.
+        momentum: Of stochastic gradient descent.
+        weight_decay: L2 penalty.
+        normalisation: ``contrast``: each image to mean 0 and standard deviation 1 (global contrast
+            normalisation); ``channels``: each channel by the training images' statistics.
+        mirror: Whether an image is mirrored half of the time; None: unless the data set shows
+            digits.
+        translation: Most pixels by which an image is moved in either direction, zeros following.
+        dropout: As in the search's recipe.
+        train_size: Most training images, a subset with the class balance kept; None for all.
+
+    Raises:
+        InvalidInput: If a setting is out of its range.
+    """
+
+    steps: tuple[tuple[float, int], ...] = (
+        (0.025, 40),
+        (0.0125, 40),
+        (0.0001, 160),
+        (0.00001, 60),
+    )
+    one_cycle: bool = False
+    batch_size: int = 128
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    normalisation: str = "contrast"
+    mirror: bool | None = None
+    translation: int = 5
+    dropout: bool = True
+    train_size: int | None = None
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            if field.name != "steps" and not has_type(getattr(self, field.name), field.type):
+                raise InvalidInput(
+                    f"The final recipe's {field.name} cannot be {getattr(self, field.name)!r}."
+                )
+        try:
+            steps = tuple((float(rate), epochs) for rate, epochs in self.steps)
+        except (TypeError, ValueError) as error:
+            raise InvalidInput(
+                f"steps are pairs of learning rate and epochs, but came as {self.steps!r}."
+            ) from error
+        object.__setattr__(self, "steps", steps)
+        if not steps or any(
+            not 0 < rate < math.inf or not has_type(epochs, int) or epochs < 1
+            for rate, epochs in steps
+        ):
+            raise InvalidInput(
+                f"Learning rates must be positive and epochs positive integers, but came {steps}."
+            )
+        if self.one_cycle and len(steps) > 1:
+            raise InvalidInput(f"A one-cycle schedule has one step, not {len(steps)}.")
+        if self.normalisation not in NORMALISATIONS:
+            raise InvalidInput(
+                f"normalisation is {' or '.join(NORMALISATIONS)}, not {self.normalisation!r}."
+            )
+        for name, least in (("batch_size", 1), ("train_size", 1), ("translation", 0)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise InvalidInput(f"{name} must be at least {least}, but is {value!r}.")
+        for name in ("momentum", "weight_decay"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InvalidInput(f"{name} must be in [0, 1), but is {getattr(self, name)!r}.")
+
+    @property
+    def epochs(self) -> int:
+        """Number of epochs."""
+        return sum(epochs for _, epochs in self.steps)
+
+    def learning_rate(self, epoch: int, progress: float) -> float:
+        """The learning rate within an epoch (0, 1, ...), of which a share ``progress`` is done."""
+        if self.one_cycle:
+            rate, epochs = self.steps[0]
+            done = (epoch + progress) / epochs
+            if done < 0.3:
+                return rate * max(done, 0.01) / 0.3
+            return rate * (1 + math.cos(math.pi * (done - 0.3) / 0.7)) / 2
+        for rate, epochs in self.steps:
+            if epoch < epochs:
+                return rate
+            epoch -= epochs
+        raise IndexError("an epoch after the last")
+
+    @classmethod
+    def from_spec(cls, spec: "str | Mapping[str, Any]") -> "FinalRecipe":
+        """Makes a recipe from a preset's name, or from settings with an optional ``preset``.
+
+        Raises:
+            InvalidInput: If the preset or a setting is unknown, or out of its range.
+        """
+        settings = {"preset": spec} if isinstance(spec, str) else dict(spec)
+        preset = settings.pop("preset", DEFAULT)
+        if preset not in PRESETS:
+            raise InvalidInput(f"No final recipe {preset!r}: the presets are {', '.join(PRESETS)}.")
+        names = [field.name for field in dataclasses.fields(cls)]
+        for name in settings:
+            if name not in names:
+                raise InvalidInput(f"A final recipe has no {name!r}: it has {', '.join(names)}.")
+        return dataclasses.replace(PRESETS[preset], **settings)
+
+
+_ONE_CYCLE = FinalRecipe(
+    steps=((0.05, 15),), one_cycle=True, weight_decay=0.0005, normalisation="channels"
+)
+
+PRESETS: dict[str, FinalRecipe] = {
+    "paper-final": FinalRecipe(),
+    "short-final": FinalRecipe(steps=((0.025, 12), (0.0025, 6), (0.00025, 2))),
+    "one-cycle": _ONE_CYCLE,
+    "digits-final": dataclasses.replace(
+        _ONE_CYCLE, steps=((0.05, 20),), batch_size=32, translation=1
+    ),
+}
+"""``paper-final``: the paper's 300 epochs, meant for a GPU. ``short-final``: its steps in 20.
+``one-cycle``: 15 epochs with one-cycle learning rates and weight decay. ``digits-final``: 20 such
+epochs in small batches for the embedded digits."""

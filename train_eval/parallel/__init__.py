@@ -1,0 +1,1 @@
+"""Tasks to processes: in this process, in local workers, on a Ray cluster."""

@@ -1,0 +1,252 @@
+"""Evaluating in another process, which is replaced when it dies, and what is sent there."""
+
+import gc
+import json
+import os
+import platform
+import signal
+import threading
+import time
+from concurrent.futures import BrokenExecutor, Future, wait
+from dataclasses import dataclass
+from functools import lru_cache
+
+from loky import ProcessPoolExecutor
+
+from gym_cnnarch import Architecture, Evaluation, Evaluator, InvalidInput
+from gym_cnnarch.env import CNNArchEnv
+from gym_cnnarch.errors import ProcessUnusable
+from gym_cnnarch.evaluation import Status, load
+from gym_cnnarch.shapes import count_macs, count_parameters
+from train_eval.environments import absolute_dataset, absolute_path
+
+TRIES = 2
+"""How often a network is tried whose worker process dies."""
+
+STARTS = 5
+"""How often a worker process that dies while it starts is started anew."""
+
+GRACE = 10.0
+"""Seconds beyond the recipe's time limit before a worker that does not answer is replaced."""
+
+
+class WorkerDied(Exception):
+    """Every process that tried to evaluate a network died."""
+
+
+class WorkersUnavailable(Exception):
+    """Worker processes cannot be started: no result, but the end of a search."""
+
+
+class WorkerHung(Exception):
+    """A worker did not end a network in time, not even by itself."""
+
+
+@dataclass(frozen=True)
+class EvaluationTask:
+    """Evaluates by the evaluator's name, so that it can be sent to any process or machine.
+
+    Attributes:
+        evaluator: ``module:attribute``.
+        settings: The evaluator's keyword arguments as JSON.
+        task: The evaluator's task, which it must have wherever it is made.
+        time_limit: The recipe's, in seconds; None for no limit.
+    """
+
+    evaluator: str
+    settings: str
+    task: str
+    time_limit: float | None = None
+
+    def __call__(self, architecture: Architecture, seed: int) -> Evaluation:
+        """Evaluates one architecture.
+
+        Raises:
+            InvalidInput: If the evaluator cannot be made here, or finds other data here.
+        """
+        return self.prepare().evaluate(architecture, seed)
+
+    def prepare(self) -> Evaluator:
+        """The evaluator, made once a process."""
+        return _make_evaluator(self)
+
+
+@lru_cache(maxsize=1)
+def _make_evaluator(task: EvaluationTask) -> Evaluator:
+    evaluator: Evaluator = load(task.evaluator)(**json.loads(task.settings))
+    if evaluator.task != task.task:
+        raise InvalidInput(
+            f"A worker on {platform.node()} found other data or has other code than the search: it "
+            f"would evaluate {evaluator.task}, not {task.task}; give it the same."
+        )
+    if hasattr(evaluator, "prepare"):
+        evaluator.prepare()
+    return evaluator
+
+
+def describe_task(env: CNNArchEnv) -> EvaluationTask:
+    """The task of an environment's evaluator; paths in it become absolute.
+
+    Raises:
+        InvalidInput: If the evaluator was not made by its name.
+    """
+    if env.evaluator is None or env.evaluator_name is None:
+        raise InvalidInput("Only an evaluator that is named 'module:attribute' can be sent away.")
+    settings = dict(env.evaluator_settings)
+    if settings.get("dataset"):
+        settings["dataset"] = absolute_dataset(settings["dataset"])
+    for name in ("data_root", "curves"):
+        if settings.get(name):
+            settings[name] = absolute_path(settings[name])
+    recipe = getattr(env.evaluator, "recipe", None)
+    return EvaluationTask(
+        env.evaluator_name,
+        json.dumps(settings, sort_keys=True),
+        env.evaluator.task,
+        getattr(recipe, "time_limit", None),
+    )
+
+
+def result(
+    future: Future[Evaluation], architecture: Architecture, input_shape: tuple[int, int, int]
+) -> Evaluation:
+    """What became of a network; a worker that died or hung is a result too."""
+    try:
+        return future.result()
+    except WorkerDied as error:
+        status: Status = "error"
+        message = str(error)
+    except WorkerHung as error:
+        status, message = "timeout", str(error)
+    return Evaluation(
+        accuracy=0.0,
+        status=status,
+        parameters=count_parameters(architecture, input_shape),
+        macs=count_macs(architecture, input_shape),
+        message=message,
+    )
+
+
+def lost(future: Future[Evaluation]) -> bool:
+    """Whether an evaluation ended without a result, not even that its worker died or hung."""
+    if future.cancelled():
+        return True
+    error = future.exception() if future.done() else None
+    return error is not None and not isinstance(error, (WorkerDied, WorkerHung))
+
+
+class WorkerProcess:
+    """A process that evaluates one network at a time.
+
+    It starts with its first network, with one thread for torch, and is replaced when it dies
+    (killed, out of memory, a crash) or hangs.
+
+    Args:
+        environment: Environment variables of the process, such as CUDA_VISIBLE_DEVICES.
+    """
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self._environment = {
+            "OMP_NUM_THREADS": "1",
+            "LOKY_MAX_MEMORY_LEAK_SIZE": "1e15",  # a worker that has read its images has not leaked
+            **environment,
+        }
+        self._pool: ProcessPoolExecutor | None = None
+        self._closed = False
+
+    def run(self, task: EvaluationTask, architecture: Architecture, seed: int) -> Evaluation:
+        """Waits for the evaluation.
+
+        Raises:
+            WorkerDied: If the process died at every try.
+            WorkerHung: If the task's time limit was exceeded by more than the grace period.
+            WorkersUnavailable: If no process can be started.
+        """
+        for _ in range(TRIES):
+            pool = self._started_for(task)
+            limit = None if task.time_limit is None else task.time_limit + GRACE
+            try:
+                future = pool.submit(_evaluate, task, architecture, seed)
+                if wait([future], timeout=limit).done:
+                    return future.result()  # type: ignore[no-any-return]
+            except BrokenExecutor:
+                self._stop()
+                if self._closed:
+                    raise
+            else:
+                self._stop()
+                raise WorkerHung(f"no answer {GRACE:g} seconds after the time limit")
+        raise WorkerDied(f"the worker process died {TRIES} times in a row (killed or crashed)")
+
+    def close(self) -> None:
+        """Ends the process, whatever it is doing."""
+        self._closed = True
+        self._stop()
+
+    def _started_for(self, task: EvaluationTask) -> ProcessPoolExecutor:
+        """The process, with its evaluator made: that is neither a network's time nor its fault."""
+        for _ in range(STARTS):
+            if self._closed:
+                raise WorkersUnavailable("the executor is shut down")
+            if self._pool is not None:
+                return self._pool
+            self._pool = ProcessPoolExecutor(
+                max_workers=1,
+                env=self._environment,
+                initializer=begin_worker,
+                initargs=(os.getpid(),),
+            )
+            if self._closed:  # meanwhile, and found no process to end
+                self._stop()
+                continue
+            try:
+                self._pool.submit(_prepare, task).result()
+            except BrokenExecutor:
+                self._stop()
+            except (RuntimeError, MemoryError, ProcessUnusable) as error:
+                self._stop()
+                reason = str(error).partition("\n")[0] or type(error).__name__
+                raise WorkersUnavailable(
+                    f"A worker process cannot prepare to train ({reason}): free memory, or use "
+                    f"fewer workers, then run the same command again."
+                ) from error
+        if self._pool is None:
+            raise WorkersUnavailable(
+                f"A worker process died {STARTS} times while it started: free memory, or use fewer "
+                f"workers, then run the same command again."
+            )
+        return self._pool
+
+    def _stop(self) -> None:
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.shutdown(wait=True, kill_workers=True)
+
+
+def _prepare(task: EvaluationTask) -> None:
+    """Makes the evaluator; loky collects garbage every second, which need not look at torch."""
+    task.prepare()
+    gc.collect()
+    gc.freeze()
+
+
+def _evaluate(task: EvaluationTask, architecture: Architecture, seed: int) -> Evaluation:
+    """Evaluates; a process that is of no more use ends, so that a fresh one takes its place."""
+    try:
+        return task(architecture, seed)
+    except ProcessUnusable:
+        os._exit(1)
+
+
+def begin_worker(parent: int) -> None:
+    """Leaves Ctrl-C to the driver, gives way to it, and ends when it is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(os, "nice") and os.nice(0) == 0:  # Ray's workers have given way already
+        os.nice(5)  # the driver has little to do, but workers wait for it
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(1)

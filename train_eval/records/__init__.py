@@ -1,0 +1,1 @@
+"""What is on disk: stores, run directories, summaries of runs, published results."""

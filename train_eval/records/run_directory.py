@@ -1,0 +1,184 @@
+"""A run's folder: which run it holds, and the store with its results."""
+
+import importlib.metadata
+import json
+import platform
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from gym_cnnarch import InvalidInput
+from gym_cnnarch.files import replace_json, unfinished_name
+from train_eval.environments import RunSettings
+from train_eval.records.store import Store
+
+RUN_FILE = "run.json"
+STORE = "store.sqlite"
+FINAL_FOLDER = "final"
+RESULTS = "results.json"
+LOCK = "cnnarch.lock"
+
+
+def open_run(
+    run_dir: Path,
+    settings: RunSettings,
+    store_path: Path | None = None,
+    workers: int = 1,
+    data: Mapping[str, str] | None = None,
+) -> Store:
+    """The store of a run, begun now or before.
+
+    Args:
+        run_dir: The run's folder.
+        settings: The run's settings.
+        store_path: A store to share with other runs; None for one in the folder.
+        workers: Number of networks that are trained at a time, which is recorded with a new run.
+        data: Where its images are, which is recorded with a new run: see ``recorded_data``.
+
+    Raises:
+        InvalidInput: If the folder belongs to another run; the message names what differs.
+        StoreError: If the store cannot be opened.
+    """
+    check_folder(run_dir)
+    known = _read_run_file(run_dir)
+    if known is not None:
+        _check_same_run(run_dir, known["settings"], settings.as_json())
+        return _open_known(store_path or _store_path(run_dir, known), settings.run)
+    store = Store(store_path or run_dir / STORE)
+    store.add_run(settings.run, settings.as_json(), made_with(workers))
+    location = str(store_path.expanduser().resolve()) if store_path else STORE
+    content = {
+        "store": location, "run": settings.run, "settings": settings.as_json(),
+        "data": dict(data or {}),
+    }  # fmt: skip
+    replace_json(run_dir / RUN_FILE, content)
+    return store
+
+
+def check_folder(run_dir: Path) -> None:
+    """Refuses a folder of something else than a run.
+
+    Raises:
+        InvalidInput: If the folder holds something else.
+    """
+    # Of a run that was killed while it began.
+    ours = {STORE, f"{STORE}-journal", RUN_FILE, unfinished_name(RUN_FILE), LOCK}
+    if (run_dir / RUN_FILE).is_file() or not run_dir.exists():
+        return
+    if not run_dir.is_dir() or any(entry.name not in ours for entry in run_dir.iterdir()):
+        raise InvalidInput(
+            f"{run_dir} exists and holds no run of gym-cnnarch: name a new or an empty folder."
+        )
+
+
+def find_run(run_dir: Path) -> tuple[Store, str]:
+    """The store and name of an existing run.
+
+    Raises:
+        InvalidInput: If the folder holds no run, or its store is gone.
+    """
+    known = _read_run_file(run_dir)
+    if known is None:
+        raise InvalidInput(f"{run_dir} holds no run: expected the --run-dir of a search.")
+    return _open_known(_store_path(run_dir, known), known["run"]), known["run"]
+
+
+def recorded_settings(run_dir: Path) -> dict[str, Any] | None:
+    """The settings of the run in a folder, None if there is none yet."""
+    known = _read_run_file(run_dir)
+    return None if known is None else known["settings"]
+
+
+def recorded_data(run_dir: Path) -> dict[str, str]:
+    """Where the images of the run in a folder were: ``dataset`` and ``data_root``, if known."""
+    known = _read_run_file(run_dir)
+    return {} if known is None else dict(known.get("data", {}))
+
+
+@contextmanager
+def in_use(lock: Path) -> Iterator[None]:
+    """Holds a lock file, so that no other process does the same work in the same place.
+
+    Raises:
+        InvalidInput: If another process holds it.
+    """
+    try:
+        with FileLock(lock, timeout=0):
+            yield
+    except Timeout as error:
+        raise InvalidInput(
+            f"Another cnnarch is at work in {lock.parent}: let it end, or name another place."
+        ) from error
+
+
+def final_results(run_dir: Path) -> dict[str, Any] | None:
+    """The results of a run's final trainings, None if there are none."""
+    path = run_dir / FINAL_FOLDER / RESULTS
+    if not path.is_file():
+        return None
+    results: dict[str, Any] = json.loads(path.read_text())
+    return results
+
+
+def made_with(workers: int) -> dict[str, Any]:
+    """What a run's numbers may depend on besides its settings, to be named if they change."""
+    return {**versions(), "workers": workers}
+
+
+def versions() -> dict[str, Any]:
+    """Of packages, Python and the machine."""
+    packages = ("gym-cnnarch", "numpy", "torch")
+    return {
+        **{package: importlib.metadata.version(package) for package in packages},
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+    }
+
+
+def _open_known(path: Path, run: str) -> Store:
+    """The store that a run was begun in; never a new one in its place."""
+    if not path.expanduser().is_file():
+        raise InvalidInput(
+            f"The store {path} of this run is gone: put it back, or name another run directory to "
+            f"begin anew."
+        )
+    store = Store(path)
+    if store.find_run(run) is None:
+        raise InvalidInput(
+            f"The store {path} does not hold this run: put the right one back, or name another run "
+            f"directory to begin anew."
+        )
+    return store
+
+
+def _read_run_file(run_dir: Path) -> dict[str, Any] | None:
+    path = run_dir / RUN_FILE
+    if not path.is_file():
+        return None
+    try:
+        known: dict[str, Any] = json.loads(path.read_text())
+        if {"store", "run", "settings"} <= known.keys():
+            return known
+    except (ValueError, AttributeError):
+        pass
+    raise InvalidInput(f"{path} does not describe a run: restore it, or name another folder.")
+
+
+def _store_path(run_dir: Path, known: Mapping[str, Any]) -> Path:
+    return (run_dir / str(known["store"])).resolve()
+
+
+def _check_same_run(run_dir: Path, recorded: dict[str, Any], asked: dict[str, Any]) -> None:
+    changes = [
+        f"{name} is {recorded.get(name)!r} there and {value!r} here"
+        for name, value in asked.items()
+        if recorded.get(name) != value
+    ]
+    if changes:
+        raise InvalidInput(
+            f"{run_dir} belongs to another search ({'; '.join(changes)}): name another run "
+            f"directory, or repeat its settings to continue it."
+        )

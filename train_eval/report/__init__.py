@@ -1,0 +1,1 @@
+"""One page of a run, with the paper's figures."""

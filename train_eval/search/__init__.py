@@ -1,0 +1,1 @@
+"""Searches: an agent on an environment becomes a recorded run."""

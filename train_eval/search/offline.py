@@ -1,0 +1,32 @@
+"""Learning from a run that is over: the recorded episodes, replayed to an agent in their order."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from agents import Agent, Episode
+from gym_cnnarch import SearchSpace
+from gym_cnnarch.mdp import START, ObserveSize, compile_mdp
+from train_eval.records.store import EpisodeRecord
+
+
+def learn_offline(
+    agent: Agent,
+    episodes: Sequence[EpisodeRecord],
+    space: SearchSpace,
+    observe_size: ObserveSize = "bin",
+) -> None:
+    """Tells the agent each recorded episode, as it was told the agent of the run."""
+    mdp = compile_mdp(space, observe_size)
+    for record in episodes:
+        states = [START]
+        for action in record.actions:
+            states.append(int(mdp.next_state[states[-1], action]))
+        agent.learn(
+            Episode(
+                mdp.observations[states],
+                np.array(record.actions),
+                mdp.legal[states[:-1]],
+                record.reward,
+            )
+        )

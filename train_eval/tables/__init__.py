@@ -1,0 +1,1 @@
+"""Tables of results: building and describing them."""

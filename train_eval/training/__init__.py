@@ -1,0 +1,1 @@
+"""Training: from an architecture to its evaluation."""

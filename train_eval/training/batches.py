@@ -1,0 +1,117 @@
+"""What a recipe makes of a data set: batches of training and validation images on a device."""
+
+import hashlib
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from train_eval.data.sources import ImageData, stratified_split
+from train_eval.training.recipe import Recipe
+
+_CHUNK = 4096  # images
+
+
+class Images:
+    """A part of a data set as batches on a device.
+
+    On the CPU batches are read from the memory-mapped arrays; a GPU holds the whole part.
+    """
+
+    def __init__(self, data: ImageData, indices: NDArray[np.int64], device: torch.device) -> None:
+        self._data, self._indices, self._device = data, indices, device
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    @cached_property
+    def labels(self) -> Tensor:
+        """(N,) int64 on the device."""
+        return torch.from_numpy(self._data.labels[self._indices]).to(self._device)
+
+    @cached_property
+    def _resident(self) -> Tensor:
+        """(N, channels, n, n) uint8, the whole part on the device."""
+        return torch.from_numpy(self._data.images[self._indices]).to(self._device)
+
+    def batch(self, positions: Tensor) -> Tensor:
+        """(B, channels, n, n) float, raw pixel values."""
+        if self._device.type != "cpu":
+            return self._resident[positions].float()
+        return torch.from_numpy(self._data.images[self._indices[positions.numpy()]]).float()
+
+    def channel_statistics(self) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of each channel, (1, channels, 1, 1).
+
+        From a count of each pixel value, so that no more than a chunk of images is in memory.
+        """
+        channels = self._data.images.shape[1]
+        counts = np.zeros((channels, 256), dtype=np.int64)
+        for chunk in np.array_split(self._indices, 1 + len(self) // _CHUNK):
+            for channel in range(channels):
+                pixels = self._data.images[chunk, channel].ravel()
+                counts[channel] += np.bincount(pixels, minlength=256)
+        values = np.arange(256.0)
+        total = counts.sum(axis=1)
+        mean = counts @ values / total
+        std = np.sqrt(np.maximum(counts @ values**2 / total - mean**2, 1e-12))
+        as_tensor = lambda array: torch.tensor(array, dtype=torch.float32, device=self._device)
+        return as_tensor(mean).view(1, -1, 1, 1), as_tensor(std).view(1, -1, 1, 1)
+
+
+class TrainingData:
+    """What a recipe makes of a data set: training and validation images, and their normalisation.
+
+    Pixels are read when they are first trained on, so that a process that only hands out networks
+    holds none.
+
+    Attributes:
+        train, validation: The images.
+        test: The test images, None unless they are asked for.
+        chance: Accuracy of always answering the commonest class of the validation images; 1 / K for
+            K balanced classes.
+        split: Hash of which images train and which validate.
+    """
+
+    def __init__(
+        self,
+        data: ImageData,
+        recipe: Recipe,
+        device: torch.device,
+        test: ImageData | None = None,
+    ) -> None:
+        train, validation = stratified_split(data.labels, recipe.validation_size, "validation")
+        if recipe.train_size is not None and recipe.train_size < len(train):
+            _, chosen = stratified_split(data.labels[train], recipe.train_size, "training")
+            train = train[chosen]
+        self.input_shape: tuple[int, int, int] = data.images.shape[1:]
+        self.num_classes = len(data.class_names)
+        self.device = device
+        self.train = Images(data, train, device)
+        self.validation = Images(data, validation, device)
+        self.test = None if test is None else Images(test, np.arange(len(test.labels)), device)
+        self.chance = np.bincount(data.labels[validation]).max() / len(validation)
+        self.split = hashlib.sha256(train.tobytes() + validation.tobytes()).hexdigest()
+
+    def prepare(self) -> None:
+        """Reads the images once, so that this is not part of the first network's time."""
+        if self.device.type == "cpu":
+            self.inputs(self.train, torch.arange(1))
+            return
+        for images in (self.train, self.validation, self.test):
+            if images is None:
+                continue
+            self.inputs(images, torch.arange(1, device=self.device))
+            _ = images.labels
+
+    @cached_property
+    def _statistics(self) -> tuple[Tensor, Tensor]:
+        return self.train.channel_statistics()
+
+    def inputs(self, images: Images, positions: Tensor) -> Tensor:
+        """(B, channels, n, n) float, normalised by the training images' channel statistics."""
+        mean, std = self._statistics
+        batch = (images.batch(positions) - mean) / std
+        return batch.contiguous(memory_format=torch.channels_last)

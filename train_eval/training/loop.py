@@ -1,0 +1,223 @@
+"""One network, one recipe -> one evaluation."""
+
+import hashlib
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from gym_cnnarch import Architecture, Evaluation, shapes
+from gym_cnnarch.errors import ProcessUnusable
+from gym_cnnarch.evaluation import Status
+from train_eval.training.batches import Images, TrainingData
+from train_eval.training.network import build_network
+from train_eval.training.recipe import Recipe
+
+EpochCallback = Callable[[int, float], None]
+"""Told the number of finished epochs and the validation accuracy after the last."""
+
+
+_OUT_OF_MEMORY = ("allocate memory", "not enough memory", "ALLOC_FAILED", "out of memory")
+"""How torch's CPU allocators, cuBLAS, cuDNN and CUDA say it where there is no class for it."""
+
+
+class TimeLimitExceeded(Exception):
+    """The recipe's time limit has passed."""
+
+
+def train(
+    architecture: Architecture,
+    data: TrainingData,
+    recipe: Recipe,
+    seed: int = 0,
+    on_epoch: EpochCallback | None = None,
+) -> Evaluation:
+    """Trains one network (paper, section 5, with the recipe's settings) and says how well it does.
+
+    Running out of memory or time, a loss that is not finite, and errors of torch are results, not
+    exceptions. The process's random state and thread count are left as they were. On the CPU equal
+    seeds give equal results; on a GPU nearly so, since some of CUDA's kernels add in any order.
+
+    Raises:
+        ProcessUnusable: If the GPU answers this process no more.
+    """
+    attempt = _Attempt(data, recipe, on_epoch)
+    started = time.perf_counter()
+    status: Status = "ok"
+    message = ""
+    try:
+        with (
+            seeded(f"{seed}:{architecture}", data.device),
+            one_thread(),
+            torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True),
+        ):
+            status, message = attempt.run(architecture)
+    except TimeLimitExceeded:
+        status, message = "timeout", f"not finished after {recipe.time_limit:g} seconds"
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        status, message = "out_of_memory", str(error) or "out of memory"
+    except RuntimeError as error:
+        message = str(error)
+        status = "out_of_memory" if any(m in message for m in _OUT_OF_MEMORY) else "error"
+    if data.device.type == "cuda":
+        check_device(data.device)
+    return Evaluation(
+        accuracy=max(attempt.curve, default=0.0),
+        status=status,
+        parameters=shapes.count_parameters(architecture, data.input_shape),
+        macs=shapes.count_macs(architecture, data.input_shape),
+        curve=tuple(attempt.curve),
+        train_seconds=time.perf_counter() - started,
+        learning_rate=attempt.learning_rate,
+        message=message.partition("\n")[0],
+        test_accuracy=attempt.test_accuracy,
+    )
+
+
+class _Attempt:
+    """The training of one network, with what is known of it so far."""
+
+    def __init__(self, data: TrainingData, recipe: Recipe, on_epoch: EpochCallback | None) -> None:
+        self.data = data
+        self.recipe = recipe
+        self.on_epoch = on_epoch
+        self.curve: list[float] = []
+        self.learning_rate: float | None = None
+        self.test_accuracy: float | None = None
+        limit = math.inf if recipe.time_limit is None else recipe.time_limit
+        self._deadline = time.perf_counter() + limit
+
+    def run(self, architecture: Architecture) -> tuple[Status, str]:
+        """Restarts with smaller learning rates until the first epoch beats chance."""
+        for restart in range(self.recipe.max_restarts + 1):
+            self.learning_rate = self.recipe.learning_rate * self.recipe.restart_factor**restart
+            self.curve = []
+            network = build_network(
+                architecture, self.data.input_shape, self.data.num_classes, self.recipe.dropout
+            )
+            network = network.to(self.data.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            for finite in self._epochs(network, self.learning_rate):
+                first = len(self.curve) == 1
+                if not finite and not first:
+                    return "diverged", f"the loss was not finite in epoch {len(self.curve)}"
+                if first and not (finite and self.curve[0] > self.data.chance):
+                    break
+            else:
+                return "ok", ""
+        return "diverged", (
+            f"the first epoch did not beat chance ({self.data.chance:.3f}) at "
+            f"{self.recipe.max_restarts + 1} learning rates down to {self.learning_rate:.2g}"
+        )
+
+    def _epochs(self, network: nn.Module, learning_rate: float) -> Iterator[bool]:
+        """Trains epoch by epoch, extends the curve, and yields whether the loss was finite."""
+        device, recipe = self.data.device, self.recipe
+        optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate, fused=True)
+        precision = Precision(device)
+        for epoch in range(recipe.epochs):
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate * recipe.decay ** (epoch // recipe.decay_every)
+            network.train()
+            total = torch.zeros((), device=device)
+            order = torch.randperm(len(self.data.train)).to(device)
+            for positions in order.split(recipe.batch_size):
+                self._check_time()
+                with precision.autocast():
+                    logits = network(self.data.inputs(self.data.train, positions))
+                labels = self.data.train.labels[positions]
+                loss = nn.functional.cross_entropy(logits.float(), labels)
+                optimizer.zero_grad()
+                precision.step(loss, optimizer)
+                total += loss.detach()
+            self.curve.append(self._accuracy(network, self.data.validation, precision))
+            if self.on_epoch is not None:
+                self.on_epoch(len(self.curve), self.curve[-1])
+            yield bool(total.isfinite())
+        if self.data.test is not None:
+            self.test_accuracy = self._accuracy(network, self.data.test, precision)
+
+    @torch.no_grad()
+    def _accuracy(self, network: nn.Module, images: Images, precision: "Precision") -> float:
+        """Share of the images that are classified correctly, in [0, 1]."""
+        network.eval()
+        correct = torch.zeros((), dtype=torch.int64, device=self.data.device)
+        for positions in torch.arange(len(images), device=self.data.device).split(
+            self.recipe.batch_size
+        ):
+            self._check_time()
+            with precision.autocast():
+                logits = network(self.data.inputs(images, positions))
+            correct += (logits.argmax(1) == images.labels[positions]).sum()
+        return int(correct) / len(images)
+
+    def _check_time(self) -> None:
+        if time.perf_counter() > self._deadline:
+            raise TimeLimitExceeded
+
+
+class Precision:
+    """fp32 on the CPU; on CUDA autocast to bf16, else to fp16 with loss scaling."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device_type = device.type
+        self._enabled = device.type == "cuda"
+        bf16 = False
+        if self._enabled:
+            with torch.cuda.device(device):  # emulated bf16 is slower than fp16
+                bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+        self._dtype = torch.bfloat16 if bf16 or not self._enabled else torch.float16
+        self._scaler = torch.amp.GradScaler(device.type, enabled=self._enabled and not bf16)
+
+    def autocast(self) -> torch.autocast:
+        """The context of a forward pass."""
+        return torch.autocast(self._device_type, self._dtype, enabled=self._enabled)
+
+    def step(self, loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
+        """Backward pass and step."""
+        self._scaler.scale(loss).backward()
+        self._scaler.step(optimizer)
+        self._scaler.update()
+
+
+@contextmanager
+def seeded(text: str, device: torch.device) -> Iterator[None]:
+    """Seeds torch from a text, and restores its random state in the end."""
+    seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") >> 1
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices):
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every GPU
+        if devices:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
+        yield
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One thread, so that a result does not depend on how many cores the machine has.
+
+    Cores are used by training several networks at once.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def check_device(device: torch.device) -> None:
+    """After some errors a process can use its GPU no more; and gives unused memory to others.
+
+    Raises:
+        ProcessUnusable: If the GPU answers this process no more.
+    """
+    try:
+        torch.cuda.synchronize(device)
+        torch.cuda.empty_cache()
+    except RuntimeError as error:
+        reason = str(error).partition("\n")[0]
+        raise ProcessUnusable(f"{device} works no more in this process: {reason}") from error

@@ -5,6 +5,7 @@ from agents.evolution import RegularizedEvolution
 from agents.metaqnn import MetaQNN
 from agents.random_walk import RandomWalk
 from agents.reinforce import Reinforce
+from agents.rollout import roll_out
 from agents.schedules import PAPER_SCHEDULE, EpsilonSchedule
 from agents.uniform import Uniform
 
@@ -19,4 +20,5 @@ __all__ = [
     "Reinforce",
     "Sequences",
     "Uniform",
+    "roll_out",
 ]

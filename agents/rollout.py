@@ -1,50 +1,40 @@
 """One episode of an agent in an environment."""
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-import gymnasium as gym
 import numpy as np
 
-from agents import Agent, Episode
+from agents.base import Agent, Episode
 
 
-@dataclass(frozen=True)
-class Rollout:
-    """A finished episode of T steps.
+class Environment(Protocol):
+    """What of a Gymnasium environment an episode needs; its infos have ``action_mask``."""
 
-    Attributes:
-        observations: T + 1, the terminal one last.
-        actions: T.
-        action_masks: T, the legal actions at each step.
-        reward: That of the last step.
-        info: The last step's.
+    def reset(self) -> tuple[Any, dict[str, Any]]:
+        """Starts an episode: observation and info."""
+        ...
+
+    def step(self, action: Any, /) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """Observation, reward, terminated, truncated and info after an action."""
+        ...
+
+
+def roll_out(env: Environment, agent: Agent) -> Episode:
+    """Lets the agent act until the episode ends; ``agent.learn`` takes what is returned.
+
+    Args:
+        env: A Gymnasium environment whose infos hold ``action_mask``, (A,).
+        agent: Chooses the actions; it learns nothing yet.
     """
-
-    observations: list[np.ndarray]
-    actions: list[int]
-    action_masks: list[np.ndarray]
-    reward: float
-    info: dict[str, Any]
-
-    def episode(self, reward: float) -> Episode:
-        """What the agent learns from, with a reward that may have come later."""
-        return Episode(
-            np.array(self.observations), np.array(self.actions), np.array(self.action_masks), reward
-        )
-
-
-def roll_out(env: gym.Env[Any, Any], agent: Agent) -> Rollout:
-    """Lets the agent act until the episode ends; it learns nothing yet."""
     observation, info = env.reset()
     observations, actions, masks = [observation], [], []
-    reward, terminated = 0.0, False
-    while not terminated:
+    reward, ended = 0.0, False
+    while not ended:
         mask = info["action_mask"].astype(bool)
         action = int(agent.act(observation, mask))
-        observation, given, terminated, _, info = env.step(action)
-        reward = float(given)
+        observation, given, terminated, truncated, info = env.step(action)
+        reward, ended = float(given), terminated or truncated
         observations.append(observation)
         actions.append(action)
         masks.append(mask)
-    return Rollout(observations, actions, masks, reward, info)
+    return Episode(np.array(observations), np.array(actions), np.array(masks), reward)

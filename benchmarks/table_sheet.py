@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from scipy.stats import spearmanr
 
-from gym_cnnarch.layers import GlobalAveragePool
+from gym_cnnarch.architecture import GlobalAveragePool
 from gym_cnnarch.table import Table
 from gym_cnnarch.table_evaluator import TableEvaluator
 

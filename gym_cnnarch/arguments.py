@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gym_cnnarch.errors import InvalidInput
-from gym_cnnarch.evaluation import Evaluator, load
+from gym_cnnarch.evaluation import Evaluator, import_object
 from gym_cnnarch.registration import DATASET_INPUTS
 from gym_cnnarch.search_space import SearchSpace
 
@@ -23,7 +23,7 @@ def make_evaluator(evaluator: str | Evaluator | None, settings: dict[str, Any]) 
         for name in settings.keys() - _SETTINGS:
             raise InvalidInput(f"There is no argument {name!r} of the environment.")
         return None if evaluator is None else _checked(evaluator)
-    make = load(evaluator)
+    make = import_object(evaluator)
     try:
         inspect.signature(make).bind(**settings)
     except (TypeError, ValueError) as error:  # ValueError: built-in types without a signature

@@ -8,11 +8,10 @@ from gymnasium.utils import EzPickle
 from numpy.typing import NDArray
 
 from gym_cnnarch import rendering
-from gym_cnnarch.architecture import Architecture
+from gym_cnnarch.architecture import Architecture, Layer
 from gym_cnnarch.arguments import check_choice, make_evaluator, make_search_space
 from gym_cnnarch.errors import InvalidInput
 from gym_cnnarch.evaluation import Evaluation, Evaluator
-from gym_cnnarch.layers import Layer
 from gym_cnnarch.mdp import START, ObserveSize, compile_mdp
 from gym_cnnarch.reward import make_reward
 from gym_cnnarch.shapes import count_macs, count_parameters

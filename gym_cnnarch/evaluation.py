@@ -72,7 +72,7 @@ class Evaluator(Protocol):
         ...
 
 
-def load(name: str) -> Any:
+def import_object(name: str) -> Any:
     """The object that ``module:attribute`` names.
 
     Raises:

@@ -1,5 +1,6 @@
 """A search space compiled to arrays, so that a step of the environment is a look-up."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -7,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gym_cnnarch.layers import (
+from gym_cnnarch.architecture import (
     Conv,
     FullyConnected,
     GlobalAveragePool,
@@ -134,3 +135,29 @@ def _nvec(space: SearchSpace, observe_size: ObserveSize) -> NDArray[np.int64]:
         ],
         dtype=np.int64,
     )
+
+
+class ActionSequences:
+    """The complete action sequences of a search space."""
+
+    def __init__(self, space: SearchSpace) -> None:
+        mdp = compile_mdp(space, "bin")
+        self._space = space
+        self._next = mdp.next_state.tolist()  # lists: single numbers are read
+        self._terminal = mdp.terminal.tolist()
+        self._actions = {layer: action for action, layer in enumerate(space.actions)}
+
+    def sample(self, rng: np.random.Generator) -> tuple[int, ...]:
+        """The actions of an architecture drawn uniformly from all."""
+        return tuple(self._actions[layer] for layer in self._space.sample(rng).layers)
+
+    def is_complete(self, actions: Sequence[int]) -> bool:
+        """Whether the actions are legal one after the other and end an episode."""
+        state = START
+        for action in actions:
+            if self._terminal[state]:
+                return False
+            state = self._next[state][action]
+            if state < 0:
+                return False
+        return bool(self._terminal[state])

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gym_cnnarch.layers import Conv, FullyConnected, GlobalAveragePool, Layer, Pool, Softmax
+from gym_cnnarch.architecture import Conv, FullyConnected, GlobalAveragePool, Layer, Pool, Softmax
 from gym_cnnarch.search_space import SearchSpace
 from gym_cnnarch.shapes import Shape, layer_parameters, layer_shapes
 

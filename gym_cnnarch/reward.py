@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 
 from gym_cnnarch.errors import InvalidInput
-from gym_cnnarch.evaluation import Evaluation, load
+from gym_cnnarch.evaluation import Evaluation, import_object
 
 RewardFunction = Callable[[Evaluation], float]
 
@@ -44,7 +44,7 @@ def make_reward(name: str = "accuracy", failure_reward: float = 0.0) -> RewardFu
         ) from error
     if not math.isfinite(failure_reward):
         raise InvalidInput(f"failure_reward must be finite, but is {failure_reward}.")
-    function = _REWARDS[name] if name in _REWARDS else load(name)
+    function = _REWARDS[name] if name in _REWARDS else import_object(name)
     if not callable(function):
         raise InvalidInput(f"The reward {name!r} must be a function, but is {function!r}.")
 

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from gym_cnnarch.architecture import Architecture
-from gym_cnnarch.errors import InvalidInput
-from gym_cnnarch.layers import (
+from gym_cnnarch.architecture import (
+    Architecture,
     Conv,
     FullyConnected,
     GlobalAveragePool,
@@ -19,6 +18,7 @@ from gym_cnnarch.layers import (
     Softmax,
     Terminator,
 )
+from gym_cnnarch.errors import InvalidInput
 from gym_cnnarch.limits import PRESETS, as_tuple, is_limit
 from gym_cnnarch.shapes import pooled_size
 

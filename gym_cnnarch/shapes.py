@@ -3,9 +3,16 @@
 import math
 from collections.abc import Sequence
 
-from gym_cnnarch.architecture import Architecture
+from gym_cnnarch.architecture import (
+    Architecture,
+    Conv,
+    FullyConnected,
+    GlobalAveragePool,
+    Layer,
+    Pool,
+    Softmax,
+)
 from gym_cnnarch.errors import InvalidInput
-from gym_cnnarch.layers import Conv, FullyConnected, GlobalAveragePool, Layer, Pool, Softmax
 
 Shape = tuple[int, ...]
 """(channels, height, width) of a feature map, or (features,) of a vector."""

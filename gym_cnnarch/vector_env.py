@@ -10,10 +10,9 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from gym_cnnarch import rendering
-from gym_cnnarch.architecture import Architecture
+from gym_cnnarch.architecture import Architecture, Layer
 from gym_cnnarch.env import CNNArchEnv
 from gym_cnnarch.errors import InvalidInput
-from gym_cnnarch.layers import Layer
 from gym_cnnarch.mdp import OBSERVATION_FIELDS, START, compile_mdp
 from gym_cnnarch.table_evaluator import TableEvaluator
 from gym_cnnarch.vector_lookup import TableColumns, UniformStreams

@@ -8,7 +8,7 @@ from scipy.stats import chisquare
 
 from agents import Episode, RegularizedEvolution, Uniform
 from gym_cnnarch.env import CNNArchEnv
-from gym_cnnarch.sequences import ActionSequences
+from gym_cnnarch.mdp import ActionSequences
 from tests.helpers.made_up_tables import SPACE
 
 ACTIONS = len(SPACE.actions)

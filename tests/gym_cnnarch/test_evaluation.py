@@ -8,7 +8,7 @@ import pytest
 
 from gym_cnnarch import Evaluation, InvalidInput
 from gym_cnnarch.env import CNNArchEnv
-from gym_cnnarch.evaluation import STATUSES, load
+from gym_cnnarch.evaluation import STATUSES, import_object
 from gym_cnnarch.vector_env import CNNArchVectorEnv
 
 EVALUATOR_MODULE = """
@@ -42,7 +42,7 @@ def test_an_evaluation_says_what_cannot_be():
 
 
 def test_load_finds_what_the_name_says():
-    assert load("collections:OrderedDict") is collections.OrderedDict
+    assert import_object("collections:OrderedDict") is collections.OrderedDict
 
 
 @pytest.mark.parametrize(
@@ -51,14 +51,14 @@ def test_load_finds_what_the_name_says():
 )
 def test_load_refuses_a_name_that_leads_nowhere(name):
     with pytest.raises(InvalidInput, match=re.escape(repr(name))):
-        load(name)
+        import_object(name)
 
 
 def test_a_missing_dependency_of_the_named_module_is_told(tmp_path, monkeypatch):
     (tmp_path / "needs_more.py").write_text("import a_package_nobody_has\n")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(InvalidInput, match=r"needs_more:x.*a_package_nobody_has"):
-        load("needs_more:x")
+        import_object("needs_more:x")
 
 
 def test_an_evaluator_with_data_decides_input_and_classes(own_evaluator):
@@ -94,7 +94,7 @@ def test_what_is_no_evaluator_is_refused_at_once(name):
     with pytest.raises(InvalidInput, match=r"evaluator must be|cannot take these arguments"):
         CNNArchEnv(evaluator=name)
     with pytest.raises(InvalidInput, match="evaluator must be"):
-        CNNArchEnv(evaluator=load(name))
+        CNNArchEnv(evaluator=import_object(name))
 
 
 @pytest.mark.parametrize("make", [gym.make, gym.make_vec])
@@ -105,7 +105,7 @@ def test_an_argument_that_nothing_takes_is_refused_by_name(make):
 
 def test_closing_closes_what_the_environment_made(own_evaluator, monkeypatch):
     closed = []
-    fixed = load("own_evaluator:Fixed")
+    fixed = import_object("own_evaluator:Fixed")
     monkeypatch.setattr(fixed, "close", lambda self: closed.append(self), raising=False)
     CNNArchEnv(evaluator=fixed("mine")).close()
     assert closed == []

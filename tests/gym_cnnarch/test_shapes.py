@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gym_cnnarch import Architecture, InvalidInput
-from gym_cnnarch.layers import Conv, FullyConnected, GlobalAveragePool, Pool, Softmax
+from gym_cnnarch.architecture import Conv, FullyConnected, GlobalAveragePool, Pool, Softmax
 from gym_cnnarch.shapes import (
     count_macs,
     count_parameters,

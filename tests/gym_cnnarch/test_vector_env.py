@@ -8,8 +8,8 @@ import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from gym_cnnarch import Architecture, Evaluation, InvalidInput
+from gym_cnnarch.architecture import Softmax
 from gym_cnnarch.env import CNNArchEnv
-from gym_cnnarch.layers import Softmax
 from gym_cnnarch.table_evaluator import TableEvaluator
 from gym_cnnarch.vector_env import CNNArchVectorEnv
 from tests.helpers.made_up_tables import SPACE, make_table

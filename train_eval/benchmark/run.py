@@ -11,8 +11,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from agents import sb3
-from agents.rollout import roll_out
+from agents import roll_out, sb3
 from gym_cnnarch import InvalidInput
 from gym_cnnarch.env import CNNArchEnv
 from gym_cnnarch.files import replace_file
@@ -176,8 +175,7 @@ class Run:
 def _act_and_learn(recorder: Recorder, settings: dict[str, Any], seed: int) -> None:
     agent = make_agent(settings, recorder.search_space, seed)
     while True:
-        rollout = roll_out(recorder, agent)
-        agent.learn(rollout.episode(rollout.reward))
+        agent.learn(roll_out(recorder, agent))
 
 
 def write(path: Path, outcome: Outcome) -> None:

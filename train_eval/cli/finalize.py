@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gym_cnnarch import Architecture, InvalidInput
-from gym_cnnarch.layers import GlobalAveragePool, Softmax
+from gym_cnnarch.architecture import GlobalAveragePool, Softmax
 from gym_cnnarch.shapes import count_parameters
 from train_eval.cli.options import check_positive, leave, specification
 from train_eval.environments import (

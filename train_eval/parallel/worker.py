@@ -16,7 +16,7 @@ from loky import ProcessPoolExecutor
 from gym_cnnarch import Architecture, Evaluation, Evaluator, InvalidInput
 from gym_cnnarch.env import CNNArchEnv
 from gym_cnnarch.errors import ProcessUnusable
-from gym_cnnarch.evaluation import Status, load
+from gym_cnnarch.evaluation import Status, import_object
 from gym_cnnarch.shapes import count_macs, count_parameters
 from train_eval.environments import absolute_dataset, absolute_path
 
@@ -73,7 +73,7 @@ class EvaluationTask:
 
 @lru_cache(maxsize=1)
 def _make_evaluator(task: EvaluationTask) -> Evaluator:
-    evaluator: Evaluator = load(task.evaluator)(**json.loads(task.settings))
+    evaluator: Evaluator = import_object(task.evaluator)(**json.loads(task.settings))
     if evaluator.task != task.task:
         raise InvalidInput(
             f"A worker on {platform.node()} found other data or has other code than the search: it "

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from agents import MetaQNN
 from gym_cnnarch import SearchSpace
-from gym_cnnarch.layers import Conv, FullyConnected, GlobalAveragePool, Layer, Pool, Softmax
+from gym_cnnarch.architecture import Conv, FullyConnected, GlobalAveragePool, Layer, Pool, Softmax
 from gym_cnnarch.mdp import START, ObserveSize, compile_mdp
 from train_eval.output.plotting import COLOURS, MARKERS, draw_figures
 

@@ -9,7 +9,7 @@ import jinja2
 
 from agents import EpsilonSchedule, MetaQNN
 from gym_cnnarch import Architecture, SearchSpace
-from gym_cnnarch.layers import Conv, FullyConnected, Layer, Pool
+from gym_cnnarch.architecture import Conv, FullyConnected, Layer, Pool
 from gym_cnnarch.shapes import layer_shapes
 from train_eval.records.importing import IMPORTED
 from train_eval.records.run_directory import final_results

@@ -15,8 +15,8 @@ from agents import (
     Uniform,
 )
 from gym_cnnarch import InvalidInput, SearchSpace
-from gym_cnnarch.evaluation import load
-from gym_cnnarch.sequences import ActionSequences
+from gym_cnnarch.evaluation import import_object
+from gym_cnnarch.mdp import ActionSequences
 
 AGENTS: dict[str, type] = {
     "metaqnn": MetaQNN,
@@ -96,7 +96,7 @@ def make_agent(settings: Mapping[str, Any], space: SearchSpace, seed: int) -> Ag
     """
     arguments = dict(settings)
     name = arguments.pop("name")
-    make = load(name) if ":" in name else AGENTS.get(name)
+    make = import_object(name) if ":" in name else AGENTS.get(name)
     if make is None:
         raise InvalidInput(
             f"No agent {name!r}: expected {', '.join(AGENTS)} or one's own, 'module:class'."

@@ -5,12 +5,13 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
-from agents import Agent
-from agents.rollout import Rollout, roll_out
+import gymnasium as gym
+
+from agents import Agent, Episode, roll_out
 from gym_cnnarch import Architecture, Evaluation, InvalidInput
 from gym_cnnarch.env import CNNArchEnv
 from train_eval.environments import RunSettings
@@ -39,7 +40,7 @@ class _Acted:
     number: int
     epsilon: float | None
     architecture: Architecture
-    rollout: Rollout
+    episode: Episode
     new: bool
 
 
@@ -87,7 +88,9 @@ class Search:
         executor: Executor,
     ) -> None:
         self._proposal = _Proposal()
-        self._env = CNNArchEnv(env.search_space, self._proposal, observe_size=env.observe_size)
+        self._env = CNNArchEnv(
+            env.search_space, self._proposal, invalid_action="raise", observe_size=env.observe_size
+        )
         self._reward_function = env.reward_function
         self._settings = settings
         self._agent = agent
@@ -130,18 +133,18 @@ class Search:
     def _act(self, number: int) -> _Acted:
         """Lets the agent build a network and asks for its evaluation if it is new."""
         epsilon = getattr(self._agent, "epsilon", None)
-        rollout = roll_out(self._env, self._agent)
-        if "invalid_action" in rollout.info:
+        try:
+            episode = roll_out(self._env, self._agent)
+        except gym.error.InvalidAction as error:
             raise InvalidInput(
-                f"The agent chose the illegal action {rollout.actions[-1]} in episode {number}: "
-                f"an agent's actions must be legal by the mask."
-            )
-        architecture, text = self._proposal.architecture, rollout.info["architecture"]
-        self._check_against_record(number, "actions", tuple(rollout.actions))
-        new = text not in self._evaluations
+                f"The agent chose an illegal action in episode {number}. {error}"
+            ) from error
+        architecture = self._proposal.architecture
+        self._check_against_record(number, "actions", tuple(episode.actions.tolist()))
+        new = str(architecture) not in self._evaluations
         if new:
-            self._evaluations[text] = self._request(architecture)
-        return _Acted(number, epsilon, architecture, rollout, new)
+            self._evaluations[str(architecture)] = self._request(architecture)
+        return _Acted(number, epsilon, architecture, episode, new)
 
     def _request(self, architecture: Architecture) -> Evaluation | Future[Evaluation]:
         """The stored evaluation, or the future one."""
@@ -171,7 +174,7 @@ class Search:
             self._unsaved.append(learned.record)  # nothing was paid: saved with what follows
             if time.monotonic() - self._saved_at >= _SAVE_EVERY:
                 self._save_rest()
-        self._agent.learn(acted.rollout.episode(learned.record.reward))
+        self._agent.learn(replace(acted.episode, reward=learned.record.reward))
         return learned
 
     def _wait_for(self, future: Future[Evaluation]) -> None:
@@ -248,7 +251,7 @@ class Search:
         self._check_against_record(acted.number, "reward", reward)
         return EpisodeRecord(
             acted.number,
-            tuple(acted.rollout.actions),
+            tuple(acted.episode.actions.tolist()),
             acted.epsilon,
             str(acted.architecture),
             reward,

@@ -5,7 +5,7 @@ import math
 from torch import nn
 
 from gym_cnnarch import Architecture, InvalidInput, shapes
-from gym_cnnarch.layers import Conv, FullyConnected, GlobalAveragePool, Layer, Pool
+from gym_cnnarch.architecture import Conv, FullyConnected, GlobalAveragePool, Layer, Pool
 
 
 def build_network(

@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR
 
 from gym_cnnarch import Architecture, Evaluation, InvalidInput, shapes
-from gym_cnnarch.layers import Conv, FullyConnected, GlobalAveragePool, Pool
+from gym_cnnarch.architecture import Conv, FullyConnected, GlobalAveragePool, Pool
 from gym_cnnarch.registration import DATASET_INPUTS
 from train_eval.records.published import read_published
 from train_eval.training.recipe import Recipe

@@ -263,7 +263,9 @@ def test_an_agent_that_acts_illegally_is_named(tmp_path):
         def learn(self, episode):
             raise AssertionError("never reached")
 
-    with pytest.raises(InvalidInput, match="illegal action 6 in episode 0"):
+    with pytest.raises(
+        InvalidInput, match=r"illegal action in episode 0\. Action 6, P\(2,2\), is illegal"
+    ):
         list(make_search(tmp_path, made=Illegal())[0])
 
 

@@ -19,11 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from gym_cnnarch import Architecture, Evaluation
-from train_eval.environments import describe, make_env
-from train_eval.parallel.executors import InlineExecutor
-from train_eval.records.run_directory import open_run
-from train_eval.search.agents import make_agent, metaqnn_settings
-from train_eval.search.search import Search
+from train_eval import run_search
 
 
 class InstantEvaluator:
@@ -36,20 +32,12 @@ class InstantEvaluator:
         return Evaluation(digest[0] / 255, "ok", parameters=0, macs=0, train_seconds=0.0)
 
 
-def run_search(folder: Path, seed: int) -> tuple[float, int]:
+def search(folder: Path, seed: int) -> tuple[float, int]:
     """Seconds and episodes of one search."""
-    env_id = "CNNArch-CIFAR10-v0"
-    agent_settings, budget = metaqnn_settings(None)
     started = time.perf_counter()
-    env = make_env(env_id, evaluator=None)
-    agent = make_agent(agent_settings, env.search_space, seed)
-    evaluator = InstantEvaluator()
-    env.evaluator = evaluator
-    settings = describe(env, agent_settings, seed, budget)
-    store = open_run(folder, settings)
-    search = Search(env, settings, agent, evaluator.evaluate, store, InlineExecutor())
-    episodes = sum(1 for _ in search)
-    return time.perf_counter() - started, episodes
+    run = run_search("CNNArch-CIFAR10-v0", run_dir=folder, seed=seed, evaluator=InstantEvaluator())
+    seconds = time.perf_counter() - started
+    return seconds, len(run.episodes)
 
 
 def main() -> None:
@@ -64,7 +52,7 @@ def main() -> None:
     times = []
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         for seed in range(arguments.runs):
-            seconds, episodes = run_search(Path(folder) / str(seed), seed)
+            seconds, episodes = search(Path(folder) / str(seed), seed)
             times.append(seconds)
             print(f"seed {seed}: {seconds:.2f} s, {episodes} episodes, 2,700 unique networks")
     print(f"median {statistics.median(times):.2f} s")

@@ -9,17 +9,15 @@ About half a minute a seed:
 """
 
 import argparse
+import tempfile
 from pathlib import Path
 
 import numpy as np
 from scipy.stats import spearmanr
 
+from train_eval import run_search
 from train_eval.cli.options import SURROGATE
-from train_eval.environments import describe, make_env
-from train_eval.parallel.executors import InlineExecutor
-from train_eval.records.store import Store
-from train_eval.search.agents import make_agent, metaqnn_settings
-from train_eval.search.search import Search
+from train_eval.environments import make_env
 from train_eval.training.surrogate import SurrogateEvaluator, read_curves
 
 ENVIRONMENTS = {"cifar10": "CNNArch-CIFAR10-v0", "svhn": "CNNArch-SVHN-v0"}
@@ -48,20 +46,15 @@ def describe_top(surrogate: SurrogateEvaluator, env_id: str) -> None:
 
 
 def describe_search(env_id: str, curves: Path, seed: int) -> None:
-    env = make_env(env_id, evaluator=SURROGATE, curves=str(curves))
-    agent_settings, budget = metaqnn_settings(None)
-    settings = describe(env, agent_settings, seed=seed, budget=budget, lookahead=1)
-    agent = make_agent(agent_settings, env.search_space, seed)
-    with InlineExecutor() as executor:
-        evaluate, store = env.evaluator.evaluate, Store(":memory:")
-        search = Search(env, settings, agent, evaluate, store, executor)
-        found = [learned for learned in search if learned.record.new]
+    with tempfile.TemporaryDirectory() as folder:
+        run = run_search(env_id, run_dir=folder, seed=seed, evaluator=SURROGATE, curves=curves)
+        found = [episode for episode in run.episodes if episode.new]
     by_epsilon: dict[float, list[float]] = {}
-    for learned in found:
-        by_epsilon.setdefault(learned.record.epsilon, []).append(learned.evaluation.accuracy)
+    for episode in found:
+        by_epsilon.setdefault(episode.epsilon, []).append(episode.accuracy)
     line = "  ".join(f"{epsilon:.1f}: {np.mean(a):.2%}" for epsilon, a in by_epsilon.items())
-    best = max(found, key=lambda learned: learned.evaluation.accuracy)
-    print(f"seed {seed}, mean by epsilon: {line}; best {best.evaluation.accuracy:.2%}")
+    best = max(episode.accuracy for episode in found)
+    print(f"seed {seed}, mean by epsilon: {line}; best {best:.2%}")
 
 
 def main() -> None:

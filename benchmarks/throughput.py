@@ -21,26 +21,35 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from agents import RandomWalk
 from gym_cnnarch import Architecture
+from train_eval import run_search
 from train_eval.cli.options import specification
-from train_eval.environments import describe, make_env
+from train_eval.environments import make_env
 from train_eval.parallel.executors import LocalExecutor
-from train_eval.parallel.worker import describe_task
-from train_eval.records.run_directory import open_run
-from train_eval.search.search import Search
+from train_eval.parallel.task import evaluation_task
+from train_eval.search.search import Learned, Search
 
 ENV = "CNNArch-v0"
 LOOKAHEAD = 8
 
+
+class Searched(NamedTuple):
+    per_hour: float
+    networks: list[str]
+    own_share: float
+
+
 BARE_LOOP = """
 import json, sys, time
 from gym_cnnarch import Architecture
-from train_eval.training.evaluator import TrainingEvaluator
+from train_eval.training.evaluator import Trainer
 settings, texts = json.loads(sys.stdin.readline())
-evaluator = TrainingEvaluator(**settings)
+settings.pop("search_space")
+evaluator = Trainer(**settings)
 evaluator.train(Architecture.parse(texts[0]))
 print("ready", flush=True)
 sys.stdin.readline()
@@ -51,27 +60,33 @@ print(time.perf_counter() - started)
 """
 
 
-def search(env, workers: int, budget: int, folder: Path) -> tuple[float, list[str], float]:
-    """Networks per hour, the networks, and the search's own share of the time."""
-    task = describe_task(env)
-    agent = RandomWalk(len(env.search_space.actions), seed=0)
-    settings = describe(env, {"name": "random_walk"}, 0, budget, LOOKAHEAD)
-    store = open_run(folder, settings)
+def search(arguments: dict[str, Any], workers: int, budget: int, folder: Path) -> Searched:
+    """Networks per hour of a search, the networks, and the search's own share of the time."""
+    env = make_env(ENV, **arguments)
+    task = evaluation_task(env)
+    timed: list[float] = []
+
+    def follow(search: Search) -> Iterator[Learned]:
+        started = time.perf_counter()
+        yield from search
+        seconds = time.perf_counter() - started
+        timed.extend([seconds, 1 - search.waited_seconds / seconds])
+
     with LocalExecutor([{}] * workers) as executor:
         warm_up = Architecture.parse(f"[SM({env.search_space.num_classes})]")
         for future in [executor.submit(task, warm_up, 0) for _ in range(workers)]:
             future.result()
-        run_search = Search(env, settings, agent, task, store, executor)
-        started = time.perf_counter()
-        learned = list(run_search)
-        seconds = time.perf_counter() - started
-    networks = [e.record.architecture for e in learned if e.record.new]
-    return 3600 * budget / seconds, networks, 1 - run_search.waited_seconds / seconds
+        run = run_search(
+            ENV, "random_walk", budget, run_dir=folder, lookahead=LOOKAHEAD, executor=executor,
+            workers=workers, follow=follow, **arguments,
+        )  # fmt: skip
+    seconds, own = timed
+    return Searched(3600 * budget / seconds, [n.architecture for n in run.networks], own)
 
 
-def bare_loops(env, processes: int, networks: list[str]) -> float:
+def bare_loops(arguments: dict[str, Any], processes: int, networks: list[str]) -> float:
     """Networks per hour of independent processes that each train all networks."""
-    line = json.dumps([env.evaluator_settings, networks]) + "\n"
+    line = json.dumps([arguments, networks]) + "\n"
     running = [
         subprocess.Popen(
             [sys.executable, "-c", BARE_LOOP],
@@ -101,13 +116,12 @@ def main() -> None:
     parser.add_argument("--recipe", nargs="*", default=["digits"])
     parser.add_argument("--search-space", nargs="*", default=["digits"])
     arguments = parser.parse_args()
-    env = make_env(
-        ENV,
-        dataset=arguments.dataset,
-        recipe=specification("paper", tuple(arguments.recipe)),
-        search_space=specification("metaqnn", tuple(arguments.search_space)),
-        device="cpu",
-    )
+    env = {
+        "dataset": arguments.dataset,
+        "recipe": specification("paper", tuple(arguments.recipe)),
+        "search_space": specification("metaqnn", tuple(arguments.search_space)),
+        "device": "cpu",
+    }
     ratios: dict[str, list[float]] = {"search": [], "bare loop": []}
     own = []
     with tempfile.TemporaryDirectory() as folder:

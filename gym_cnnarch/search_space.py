@@ -20,6 +20,7 @@ from gym_cnnarch.architecture import (
 )
 from gym_cnnarch.errors import InvalidInput
 from gym_cnnarch.limits import PRESETS, as_tuple, is_limit
+from gym_cnnarch.presets import read_spec
 from gym_cnnarch.shapes import pooled_size
 
 
@@ -105,24 +106,10 @@ class SearchSpace:
         """
         if isinstance(spec, SearchSpace):
             limits = {f.name: getattr(spec, f.name) for f in dataclasses.fields(spec)}
-        elif isinstance(spec, str | Mapping):
-            limits = {"preset": spec} if isinstance(spec, str) else dict(spec)
-            preset = limits.pop("preset", "metaqnn")
-            if not isinstance(preset, str) or preset not in PRESETS:
-                raise InvalidInput(
-                    f"No search space {preset!r}: the presets are {', '.join(PRESETS)}."
-                )
-            limits = PRESETS[preset] | limits
         else:
-            raise InvalidInput(
-                f"A search space is a preset's name or a mapping of limits, but came as {spec!r}."
-            )
-        fields = [f.name for f in dataclasses.fields(cls)]
-        for name in limits:
-            if name not in fields:
-                raise InvalidInput(
-                    f"A search space has no limit {name!r}: it has {', '.join(fields)}."
-                )
+            names = [f.name for f in dataclasses.fields(cls)]
+            preset, given = read_spec("search space", spec, PRESETS, "metaqnn", names)
+            limits = preset | given
         for name, value in known.items():
             if value is not None and as_tuple(limits.setdefault(name, value)) != as_tuple(value):
                 raise InvalidInput(

@@ -1,14 +1,28 @@
-"""Training, storing and searching; ``load_network`` opens what a search ended with."""
+"""Training, storing and searching.
+
+``run_search`` searches, ``Run`` is what a search leaves behind, and ``load_network`` opens a
+network that ``Run.finalize`` has trained.
+"""
 
 import importlib
 from typing import Any
 
-__all__ = ["SurrogateEvaluator", "TrainingEvaluator", "load_network"]
+__all__ = [
+    "Run",
+    "SurrogateEvaluator",
+    "Trainer",
+    "TrainingEvaluator",
+    "load_network",
+    "run_search",
+]
 
 _HOMES = {
+    "Run": "train_eval.run",
     "SurrogateEvaluator": "train_eval.training.surrogate",
+    "Trainer": "train_eval.training.evaluator",
     "TrainingEvaluator": "train_eval.training.evaluator",
     "load_network": "train_eval.final.trained_network",
+    "run_search": "train_eval.run",
 }
 
 

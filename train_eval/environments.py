@@ -1,9 +1,7 @@
-"""The settings that a run depends on, and what is made of them."""
+"""Environments by their id, and which of their arguments are places on this machine."""
 
-import hashlib
-import json
 import sys
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,98 +10,29 @@ from gymnasium.envs.registration import EnvSpec, load_env_creator
 
 from gym_cnnarch import InvalidInput
 from gym_cnnarch.env import CNNArchEnv
+from gym_cnnarch.table_evaluator import find_table
 
 if TYPE_CHECKING:
     from train_eval.training.evaluator import TrainingEvaluator
 
+PLACES = ("data_root", "store", "table", "curves")
+"""Arguments of environments that are files or folders; ``dataset`` may hold one too."""
 
-@dataclass(frozen=True)
-class RunSettings:
-    """Everything that the course of a run depends on; equal settings are the same run.
 
-    Attributes:
-        env: The environment's id.
-        search_space: Its limits.
-        observe_size: What the agent sees of the representation size.
-        task: The evaluator's task: data, split and recipe.
-        recipe: The recipe as it was asked for, to be read by people.
-        reward: The reward's name.
-        failure_reward: The reward of a failed evaluation.
-        evaluation_seed: Seed of the evaluations.
-        agent: The agent's name and settings.
-        seed: The agent's seed.
-        budget: Number of unique networks.
-        lookahead: The agent acts at episode t having learned the episodes up to t - lookahead.
+def with_absolute_places(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments with absolute paths, so that they mean the same in any process and folder.
+
+    ``folder:DATA`` and ``npz:FILE`` are made absolute too; names of shipped tables stay.
     """
-
-    env: str
-    search_space: dict[str, Any]
-    observe_size: str
-    task: str
-    recipe: Any
-    reward: str
-    failure_reward: float
-    evaluation_seed: int
-    agent: dict[str, Any]
-    seed: int
-    budget: int
-    lookahead: int
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain data; lists where Python has tuples."""
-        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
-        return plain
-
-    @property
-    def run(self) -> str:
-        """The run's name in the store: a hash of the settings."""
-        text = json.dumps(self.as_json(), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def describe(
-    env: CNNArchEnv, agent: dict[str, Any], seed: int, budget: int, lookahead: int = 1
-) -> RunSettings:
-    """The settings of a run on an environment that was made by its id."""
-    assert env.spec is not None
-    kwargs = env.spec.kwargs
-    if env.evaluator is None:
-        raise InvalidInput(f"{env.spec.id} has no evaluator: a search needs one.")
-    return RunSettings(
-        env=env.spec.id,
-        search_space=asdict(env.search_space),
-        observe_size=env.observe_size,
-        task=env.evaluator.task,
-        recipe=kwargs.get("recipe"),
-        reward=kwargs.get("reward", "accuracy"),
-        failure_reward=kwargs.get("failure_reward", 0.0),
-        evaluation_seed=env.evaluation_seed,
-        agent=agent,
-        seed=seed,
-        budget=min(budget, env.search_space.count()),
-        lookahead=lookahead,
-    )
-
-
-def default_lookahead(workers: int, budget: int) -> int:
-    """The lookahead for a number of workers: the paper's 1 for one, else 8 a worker.
-
-    But at most a quarter of the budget, since far beyond it the agent learns too late; workers then
-    idle.
-    Chosen by benchmarks/simulate_lookahead.py: see docs/large_searches.md.
-    """
-    return 1 if workers == 1 else min(8 * workers, max(1, budget // 4))
-
-
-def absolute_path(place: str | Path) -> str:
-    """The same file or folder, wherever it is asked for."""
-    return str(Path(place).expanduser().resolve())
-
-
-def absolute_dataset(dataset: str) -> str:
-    """``folder:DATA`` or ``npz:FILE`` with an absolute path; other names as they are."""
-    kind, separator, place = dataset.partition(":")
-    return f"{kind}:{absolute_path(place)}" if separator else dataset
+    absolute = dict(arguments)
+    for name in PLACES:
+        place = absolute.get(name)
+        if place is not None and not (name == "table" and find_table(place) != Path(place)):
+            absolute[name] = _absolute(place)
+    if (dataset := absolute.get("dataset")) is not None:
+        kind, separator, place = str(dataset).partition(":")
+        absolute["dataset"] = f"{kind}:{_absolute(place)}" if separator else dataset
+    return absolute
 
 
 def find_spec(env_id: str) -> EnvSpec:
@@ -132,8 +61,10 @@ def make_env(env_id: str, **kwargs: Any) -> CNNArchEnv:
     Raises:
         InvalidInput: If there is no such environment, or an argument cannot be used.
     """
-    env = gym.make(find_spec(env_id), **kwargs).unwrapped
-    assert isinstance(env, CNNArchEnv), "find_spec sees to that"
+    spec = find_spec(env_id)
+    env = gym.make(spec, **with_absolute_places({**spec.kwargs, **kwargs})).unwrapped
+    if not isinstance(env, CNNArchEnv):
+        raise InvalidInput(f"{env_id} does not design networks: its entry point makes {env!r}.")
     return env
 
 
@@ -147,3 +78,19 @@ def training_evaluator(env: CNNArchEnv) -> "TrainingEvaluator | None":
     from train_eval.training.evaluator import TrainingEvaluator
 
     return env.evaluator if isinstance(env.evaluator, TrainingEvaluator) else None
+
+
+def needs_training(env: CNNArchEnv, env_id: str) -> "TrainingEvaluator":
+    """The environment's evaluator.
+
+    Raises:
+        InvalidInput: If it does not train networks.
+    """
+    evaluator = training_evaluator(env)
+    if evaluator is None:
+        raise InvalidInput(f"{env_id} does not train: choose an environment that does.")
+    return evaluator
+
+
+def _absolute(place: str | Path) -> str:
+    return str(Path(place).expanduser().resolve())

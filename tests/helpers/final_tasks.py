@@ -1,16 +1,15 @@
 """Final trainings as tests ask for them, and their weights."""
 
-import json
-
 import torch
 from safetensors.torch import load_file
 
+from train_eval.final.recipe import FinalRecipe
 from train_eval.final.training import FinalTask
 
 
 def task(folder, epochs=3, **settings):
     recipe = {"preset": "digits-final", "steps": [[0.05, epochs]], **settings}
-    return FinalTask("digits", None, None, json.dumps(recipe), "cpu", str(folder), "{}")
+    return FinalTask("digits", None, None, FinalRecipe.from_spec(recipe), "cpu", str(folder), {})
 
 
 def weights(path):

@@ -3,11 +3,12 @@
 import hashlib
 
 from gym_cnnarch import Evaluation
-from train_eval.environments import describe, make_env
+from train_eval.environments import make_env
 from train_eval.parallel.executors import InlineExecutor
 from train_eval.records.run_directory import open_run
-from train_eval.search.agents import make_agent, metaqnn_settings
+from train_eval.search.agents import make_agent, search_settings
 from train_eval.search.search import Search
+from train_eval.search.settings import run_settings
 
 DIGITS = "CNNArch-Digits-v0"
 
@@ -32,19 +33,15 @@ def make_search(
     run_dir, agent="metaqnn", budget=60, seed=0, lookahead=1, evaluator=None, store=None, **options
 ):
     """A search on the digits' space, with the store and run that it writes."""
-    env = make_env(DIGITS, evaluator=None)
-    settings, budget = metaqnn_settings(budget)
-    if agent != "metaqnn":
-        settings = {"name": agent}
     evaluator = evaluator or InstantEvaluator()
-    env.evaluator = evaluator
-    described = describe(env, settings, seed, budget, lookahead)
+    env = make_env(DIGITS, evaluator=evaluator)
+    settings = search_settings(agent, budget, {})
+    described = run_settings(env, settings, seed, budget, lookahead)
     store = open_run(run_dir, described, store)
-    made = options.pop("made", None) or make_agent(settings, env.search_space, seed)
     search = Search(
         env,
         described,
-        made,
+        options.pop("made", None) or make_agent(settings, env.search_space, seed),
         options.pop("evaluate", None) or evaluator.evaluate,
         store,
         options.pop("executor", None) or InlineExecutor(),

@@ -13,7 +13,8 @@ from loky import ProcessPoolExecutor
 
 from gym_cnnarch import InvalidInput
 from gym_cnnarch.files import replace_json, unfinished_name
-from train_eval.benchmark.run import Run, write
+from train_eval.benchmark.run import AgentRun, write_outcome
+from train_eval.environments import PLACES
 from train_eval.parallel.worker import WorkersUnavailable, begin_worker
 from train_eval.records.run_directory import LOCK, STORE, versions
 
@@ -69,7 +70,7 @@ class Benchmark:
         Raises:
             InvalidInput: If it holds none.
         """
-        described = _read(folder / BENCHMARK_FILE)
+        described = _read_description(folder / BENCHMARK_FILE)
         return cls(**{field.name: described[field.name] for field in dataclasses.fields(cls)})
 
     def pairs(self) -> Iterator[Pair]:
@@ -77,13 +78,13 @@ class Benchmark:
         for seed in range(max(self.seeds.values())):
             yield from (Pair(label, seed) for label in self.agents if seed < self.seeds[label])
 
-    def run(self, pair: Pair, folder: Path) -> Run:
-        """What a pair is to do."""
+    def run(self, pair: Pair, folder: Path) -> AgentRun:
+        """The run of a pair."""
         kwargs = dict(self.kwargs)
         if self.trains:
             kwargs["store"] = str((folder / STORE).resolve())
         agent = self.agents[pair.label]
-        return Run(self.env, kwargs, agent, pair.seed, self.budget, self.max_episodes)
+        return AgentRun(self.env, kwargs, agent, pair.seed, self.budget, self.max_episodes)
 
     def execute(self, folder: Path, workers: int) -> Iterator[Pair]:
         """Runs what the folder lacks, and yields each pair when it is finished or has failed.
@@ -118,7 +119,7 @@ class Benchmark:
         return [pair for pair in self.pairs() if not result_file(folder, pair).is_file()]
 
     def describe(self, folder: Path) -> "Benchmark":
-        """Writes down what is run; more agents or seeds may be added to a folder later.
+        """Records what is run; more agents or seeds may be added to a folder later.
 
         Returns:
             The benchmark with all agents and seeds that the folder was ever asked for.
@@ -140,7 +141,7 @@ class Benchmark:
         path = folder / BENCHMARK_FILE
         ours = json.loads(json.dumps(asdict(self))) | {"made_with": versions()}
         if path.is_file():
-            theirs = _read(path)
+            theirs = _read_description(path)
             agents, seeds = theirs["agents"], theirs["seeds"]
             changes = [n for n in _SHARED if _wherever(n, ours[n]) != _wherever(n, theirs[n])]
             was = theirs["made_with"]
@@ -166,17 +167,17 @@ class Benchmark:
 
 _SHARED = ("env", "kwargs", "task", "budget", "max_episodes", "trains")
 _BEGUN = {LOCK, unfinished_name(BENCHMARK_FILE)}  # of a benchmark that was killed while it began
-_PLACES = {"data_root", "table", "curves"}  # the task says what is there
 
 
 def _wherever(name: str, value: Any) -> Any:
     """Keyword arguments without the places of files, which may be moved."""
     if name != "kwargs":
         return value
-    return {key: given for key, given in value.items() if key not in _PLACES}
+    # The task says what is there.
+    return {key: given for key, given in value.items() if key not in PLACES}
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read_description(path: Path) -> dict[str, Any]:
     try:
         described: dict[str, Any] = json.loads(path.read_text())
         if {*_SHARED, "agents", "seeds", "made_with"} <= described.keys():
@@ -191,13 +192,13 @@ def result_file(folder: Path, pair: Pair) -> Path:
     return folder / "runs" / pair.label.replace(":", "-") / f"{pair.seed}.csv.gz"
 
 
-def _execute(pair: Pair, run: Run, path: Path) -> Pair:
+def _execute(pair: Pair, run: AgentRun, path: Path) -> Pair:
     """In a worker process: an agent that fails is named, and the others go on."""
     import torch
 
     torch.set_num_threads(1)  # policies of a few thousand weights: more threads only wait
     try:
-        write(path, run.execute())
+        write_outcome(path, run.execute())
     except InvalidInput as error:
         return Pair(pair.label, pair.seed, str(error))
     except Exception as error:  # the agent's own: it is named, its type too

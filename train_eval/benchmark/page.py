@@ -22,7 +22,7 @@ _CAPTIONS = {
 }
 
 
-def write_results(results: Results, folder: Path, command: str) -> None:
+def write_page(results: Results, folder: Path, command: str) -> None:
     """Writes results.csv, the figures and benchmark.md; equal results give equal files."""
     _write_csv(results, folder / RESULTS_FILE)
     drawn = draw(results, folder) if results.agents else []

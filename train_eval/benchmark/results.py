@@ -12,7 +12,7 @@ from gym_cnnarch.env import CNNArchEnv
 from gym_cnnarch.table_evaluator import TableEvaluator
 from train_eval.benchmark import comparison
 from train_eval.benchmark.benchmark import Benchmark, Pair, result_file
-from train_eval.benchmark.run import Found, Outcome, read
+from train_eval.benchmark.run import Found, Outcome, read_outcome
 from train_eval.environments import make_env
 
 BASELINE = "random_walk"
@@ -105,7 +105,7 @@ def collect(benchmark: Benchmark, folder: Path) -> Results:
     outcomes: dict[str, dict[int, Outcome]] = {label: {} for label in benchmark.agents}
     for pair in benchmark.pairs():
         if pair not in missing:
-            outcomes[pair.label][pair.seed] = read(result_file(folder, pair))
+            outcomes[pair.label][pair.seed] = read_outcome(result_file(folder, pair))
     everything = [o.found for runs in outcomes.values() for o in runs.values() if o.found]
     totals = [found[-1].seconds for found in everything]
     first = [found[0].seconds for found in everything]

@@ -62,7 +62,7 @@ class BudgetSpent(Exception):
 
 
 class Recorder(gym.Wrapper[Any, Any, Any, Any]):
-    """Writes down each new network, and ends the run when the budget is spent.
+    """Records each new network, and ends the run when the budget is spent.
 
     A network that is met again gives the reward it gave first, as the paper's replay dictionary
     does: agents pay for unique networks.
@@ -98,7 +98,7 @@ class Recorder(gym.Wrapper[Any, Any, Any, Any]):
         return self.env.reset(seed=seed, options=options)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Steps, and takes down what is new at the end of an episode."""
+        """Steps, and records what is new at the end of an episode."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         self.steps += 1
         if terminated:
@@ -121,8 +121,8 @@ class Recorder(gym.Wrapper[Any, Any, Any, Any]):
 
 
 @dataclass(frozen=True)
-class Run:
-    """What is to be run.
+class AgentRun:
+    """One run of one agent, before it is done.
 
     Attributes:
         env: Id of the environment.
@@ -178,10 +178,10 @@ def _act_and_learn(recorder: Recorder, settings: dict[str, Any], seed: int) -> N
         agent.learn(roll_out(recorder, agent))
 
 
-def write(path: Path, outcome: Outcome) -> None:
+def write_outcome(path: Path, outcome: Outcome) -> None:
     """A CSV file, compressed; equal runs give equal bytes.
 
-    A row a network; the last row, without an architecture, is the end of the run.
+    One row per network; the last row, without an architecture, is the end of the run.
     """
     seconds = outcome.found[-1].seconds if outcome.found else 0.0
     end = Found("", 0.0, seconds, outcome.episodes, outcome.steps, outcome.illegal)
@@ -192,8 +192,8 @@ def write(path: Path, outcome: Outcome) -> None:
     replace_file(path, gzip.compress(text.getvalue().encode(), mtime=0))
 
 
-def read(path: Path) -> Outcome:
-    """The inverse of ``write``."""
+def read_outcome(path: Path) -> Outcome:
+    """The inverse of ``write_outcome``."""
     rows = csv.reader(gzip.decompress(path.read_bytes()).decode().splitlines()[1:])
     *found, end = [
         Found(text, float(reward), float(seconds), int(episodes), int(steps), int(illegal))

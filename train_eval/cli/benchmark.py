@@ -2,30 +2,24 @@
 
 import json
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import loky
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from gym_cnnarch import InvalidInput
 from gym_cnnarch.env import CNNArchEnv
 from train_eval.benchmark.benchmark import REPEATS, Benchmark, Pair
-from train_eval.cli.options import EvaluatorOptions, check_positive, leave, this_command
-from train_eval.environments import make_env, training_evaluator
+from train_eval.cli.options import EvaluatorOptions, check_positive
+from train_eval.environments import make_env, training_evaluator, with_absolute_places
+from train_eval.output import console
 from train_eval.output.plotting import check_plots
+from train_eval.output.progress import Progress
 from train_eval.records.run_directory import LOCK, in_use
 from train_eval.search.agents import LABELS, SB3_PREFIX, benchmark_settings
-from train_eval.search.progress import duration
-
-_LINE_SECONDS = 30.0  # between two lines of progress
-
-_out = Console()
-_err = Console(stderr=True)
 
 
 @dataclass
@@ -64,7 +58,7 @@ class BenchmarkCommand(EvaluatorOptions):
         on_gpu = evaluator is not None and evaluator.data.device.type != "cpu"
         workers = self.workers or (1 if on_gpu else loky.cpu_count())
         benchmark = self._benchmark(env)
-        from train_eval.benchmark.page import HEADINGS, PAGE_FILE, rows, verdict, write_results
+        from train_eval.benchmark.page import HEADINGS, PAGE_FILE, rows, verdict, write_page
         from train_eval.benchmark.results import collect
 
         benchmark.check(self.out)
@@ -72,20 +66,18 @@ class BenchmarkCommand(EvaluatorOptions):
             everything = benchmark.describe(self.out)
             failures = self._execute(benchmark, workers)
             results = collect(everything, self.out)
-            write_results(results, self.out, this_command())
+            write_page(results, self.out, console.this_command())
         title = f"{results.loss} in percent, {benchmark.budget:,} unique networks"
         table = Table(*HEADINGS, title=title, box=box.SIMPLE_HEAD)
         for row in rows(results):
             table.add_row(*row)
-        _out.print(table)
-        _out.print(verdict(results).replace("**", ""), markup=False, soft_wrap=True)
-        _out.print(f"Page, figures and data: {self.out / PAGE_FILE}", markup=False, soft_wrap=True)
+        console.out.print(table)
+        console.say(verdict(results).replace("**", ""))
+        console.say(f"Page, figures and data: {self.out / PAGE_FILE}")
         if failures:
-            _err.print(f"{len(failures)} runs failed:", markup=False)
+            console.note(f"{len(failures)} runs failed:")
             for pair in failures:
-                _err.print(
-                    f"  {pair.label}, seed {pair.seed}: {pair.error}", markup=False, soft_wrap=True
-                )
+                console.note(f"  {pair.label}, seed {pair.seed}: {pair.error}")
             sys.exit(1)
 
     def _benchmark(self, env: CNNArchEnv) -> Benchmark:
@@ -97,7 +89,7 @@ class BenchmarkCommand(EvaluatorOptions):
         fewer = self.sb3_seeds or self.seeds
         return Benchmark(
             self.env,
-            self.kwargs(),
+            with_absolute_places(self.kwargs()),
             env.evaluator.task,
             agents,
             {label: fewer if label in sb3 else self.seeds for label in agents},
@@ -108,7 +100,7 @@ class BenchmarkCommand(EvaluatorOptions):
 
     def _agents(self, budget: int) -> dict[str, dict[str, Any]]:
         """Label -> name and settings."""
-        given = _read(self.settings) if self.settings is not None else {}
+        given = _read_settings(self.settings) if self.settings is not None else {}
         labels = [word.strip() for word in self.agents.split(",") if word.strip()]
         unused = [label for label in given if label not in labels]
         if unused:
@@ -131,23 +123,20 @@ class BenchmarkCommand(EvaluatorOptions):
         todo = len(benchmark.missing(self.out))
         failures: list[Pair] = []
         if todo < total:
-            _err.print(f"{total - todo} of {total} runs are in {self.out} already.", markup=False)
-        started = printed = time.monotonic()
+            console.note(f"{total - todo} of {total} runs are in {self.out} already.")
+        progress = Progress("runs", total, total - todo, lambda: [("left", progress.left)])
         try:
-            for done, pair in enumerate(benchmark.execute(self.out, workers), start=1):
-                if pair.error:
-                    failures.append(pair)
-                now = time.monotonic()
-                if now - printed > _LINE_SECONDS or done == todo:
-                    printed = now
-                    left = duration((todo - done) * (now - started) / done)
-                    _err.print(f"{total - todo + done}/{total} runs, {left} left", soft_wrap=True)
+            with progress:
+                for pair in benchmark.execute(self.out, workers):
+                    if pair.error:
+                        failures.append(pair)
+                    progress.advance()
         except KeyboardInterrupt:
-            leave(f"Stopped; the runs that are finished are in {self.out}.")
+            console.leave(f"Stopped; the runs that are finished are in {self.out}.")
         return failures
 
 
-def _read(path: Path) -> dict[str, dict[str, Any]]:
+def _read_settings(path: Path) -> dict[str, dict[str, Any]]:
     try:
         settings = json.loads(path.read_text())
     except (OSError, ValueError) as error:

@@ -1,23 +1,22 @@
 """Options that several commands share."""
 
 import json
-import shlex
-import signal
-import sys
-from collections.abc import Callable
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
-from rich.console import Console
+from gym_cnnarch import InvalidInput
+from train_eval.environments import find_spec
+from train_eval.parallel.options import ExecutorOptions, check_positive
 
-from gym_cnnarch import Architecture, Evaluation, InvalidInput
-from gym_cnnarch.env import CNNArchEnv
-from gym_cnnarch.table_evaluator import find_table
-from train_eval.environments import absolute_path, find_spec, training_evaluator
-from train_eval.parallel.executors import InlineExecutor, LocalExecutor, worker_environments
-from train_eval.parallel.worker import describe_task
+__all__ = [
+    "EnvOptions",
+    "EvaluatorOptions",
+    "ExecutorOptions",
+    "TrainingOptions",
+    "check_positive",
+    "specification",
+]
 
 
 @dataclass
@@ -57,8 +56,7 @@ class EnvOptions:
         if self.data_root is not None:
             changed["data_root"] = self.data_root
         if self.table is not None:
-            shipped = find_table(self.table) != self.table
-            changed["table"] = str(self.table if shipped else self.table.resolve())
+            changed["table"] = str(self.table)
         if self.repeat is not None:
             changed["repeat"] = int(self.repeat) if self.repeat.isdecimal() else self.repeat
         for name, words in (("recipe", self.recipe), ("search_space", self.search_space)):
@@ -95,83 +93,11 @@ class EvaluatorOptions(TrainingOptions):
         """The environment's keyword arguments that the options change."""
         changed = super().kwargs()
         if self.evaluator == "surrogate":
-            curves = None if self.curves is None else absolute_path(self.curves)
+            curves = None if self.curves is None else str(self.curves)
             changed |= {"evaluator": SURROGATE, "curves": curves}
         elif self.curves is not None:
             raise InvalidInput("--curves is for the surrogate: add --evaluator surrogate.")
         return changed
-
-
-@dataclass
-class ExecutorOptions:
-    """Options that choose where networks are trained."""
-
-    executor: Literal["inline", "local", "ray"] | None = None
-    """Where networks are trained: in this process, in worker processes of this machine, or on a Ray
-    cluster. Default: local, and inline where nothing is trained."""
-    workers: int | None = None
-    """Networks to train at a time. Default: one a GPU, or one a core without GPUs."""
-    workers_per_gpu: int | None = None
-    """Local workers that share a GPU. Default: 1."""
-    ray_address: str | None = None
-    """Address of the Ray cluster: auto or HOST:PORT. Default: start Ray here."""
-    cpus_per_network: float | None = None
-    """CPUs that a network takes of the Ray cluster; fractions are allowed. Default: 1."""
-    gpus_per_network: float | None = None
-    """GPUs that a network takes of the Ray cluster; fractions are allowed. Default: 1 where the
-    cluster has GPUs, unless the device is another."""
-
-    def check_executor(self) -> None:
-        """Refuses numbers that make no sense."""
-        check_positive(self, "workers", "workers_per_gpu")
-        if (self.cpus_per_network or 0) < 0 or (self.gpus_per_network or 0) < 0:
-            raise InvalidInput("A network cannot take a negative number of CPUs or GPUs.")
-
-    def make_executor(
-        self, env: CNNArchEnv
-    ) -> tuple[Executor, Callable[[Architecture, int], Evaluation], int]:
-        """Where evaluations run, what is called there, and how many run at a time."""
-        assert env.evaluator is not None, "commands that evaluate check it"
-        executor = self.executor or ("local" if training_evaluator(env) else "inline")
-        for name, its_executors in _EXECUTOR_OPTIONS.items():
-            if getattr(self, name) is not None and executor not in its_executors:
-                raise InvalidInput(
-                    f"--{name.replace('_', '-')} is an option of --executor "
-                    f"{' and '.join(its_executors)}, but this is {executor}."
-                )
-        if executor == "inline":
-            return InlineExecutor(), env.evaluator.evaluate, 1
-        task = describe_task(env)
-        device = env.evaluator_settings.get("device")
-        if executor == "ray":
-            from train_eval.parallel.ray_cluster import RayExecutor
-
-            gpus = self.gpus_per_network
-            if gpus is None and device not in (None, "cuda"):
-                gpus = 0.0
-            cpus = 1.0 if self.cpus_per_network is None else self.cpus_per_network
-            ray = RayExecutor(self.ray_address, cpus, gpus, self.workers)
-            return ray, task, ray.workers
-        local = LocalExecutor(worker_environments(self.workers, device, self.workers_per_gpu or 1))
-        return local, task, local.workers
-
-
-_EXECUTOR_OPTIONS = {
-    "workers": ("local", "ray"),
-    "workers_per_gpu": ("local",),
-    "ray_address": ("ray",),
-    "cpus_per_network": ("ray",),
-    "gpus_per_network": ("ray",),
-}
-
-
-def check_positive(options: object, *names: str) -> None:
-    """Refuses options that are given and less than 1."""
-    for name in names:
-        value = getattr(options, name)
-        if value is not None and value < 1:
-            option = name.replace("_", "-")
-            raise InvalidInput(f"--{option} must be at least 1, but is {value}.")
 
 
 def specification(registered: Any, words: tuple[str, ...]) -> dict[str, Any]:
@@ -191,18 +117,3 @@ def specification(registered: Any, words: tuple[str, ...]) -> dict[str, Any]:
         except ValueError:
             base[name] = text
     return base
-
-
-def this_command() -> str:
-    """The command line as it was given."""
-    return shlex.join(["cnnarch", *sys.argv[1:]])
-
-
-def leave(what: str) -> NoReturn:
-    """After Ctrl-C: says what is kept and how to go on, and ends with status 130."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ending takes a moment: let it
-    Console(stderr=True).print(
-        f"{what} To continue, run the same command again:\n  {this_command()}",
-        markup=False, soft_wrap=True,
-    )  # fmt: skip
-    sys.exit(130)

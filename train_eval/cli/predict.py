@@ -4,12 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
-from rich.console import Console
 
 from gym_cnnarch import InvalidInput
 from train_eval.cli.options import check_positive
-
-_out = Console()
+from train_eval.output import console
 
 
 @dataclass
@@ -36,4 +34,4 @@ class PredictCommand:
             (answer,) = predict(trained, trained.preprocess(path)[None])
             best = answer.argsort()[::-1][: self.top]
             words = "  ".join(f"{trained.class_names[i]} {answer[i]:.2%}" for i in best)
-            _out.print(f"{path}  {words}", markup=False, highlight=False, soft_wrap=True)
+            console.say(f"{path}  {words}")

@@ -5,15 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
-from rich.console import Console
 
 from train_eval.cli.options import check_positive
+from train_eval.environments import make_env
+from train_eval.output import console
 from train_eval.records.importing import import_results
-from train_eval.records.run_directory import find_run
-from train_eval.records.summary import summarise, tables
-from train_eval.report.page import write_report
-
-_out = Console()
+from train_eval.report.terminal import tables
+from train_eval.run import Run
 
 
 @dataclass
@@ -30,9 +28,7 @@ class ReportCommand:
     def run(self) -> None:
         """Writes the page and says where."""
         check_positive(self, "top")
-        store, run = find_run(self.run_dir)
-        page = write_report(self.run_dir, store, run, self.out or self.run_dir / "report", self.top)
-        _out.print(f"Report: {page}", markup=False, soft_wrap=True)
+        console.say(f"Report: {Run(self.run_dir).report(self.out, self.top)}")
 
 
 @dataclass
@@ -50,8 +46,9 @@ class ImportCommand:
 
     def run(self) -> None:
         """Imports the file, and shows what is in it."""
-        imported = import_results(self.file, self.env, self.run_dir, self.store)
-        _out.print(tables(summarise(self.run_dir, imported.store, imported.run)))
+        space = make_env(self.env, evaluator=None).search_space
+        imported = import_results(self.file, self.env, space, self.run_dir, self.store)
+        console.out.print(tables(Run(self.run_dir).summary))
         for reason, number in imported.skipped.items():
-            _out.print(f"Left out {number:,} of {imported.rows:,} rows: {reason}.", markup=False)
-        _out.print(f"Next: cnnarch report {shlex.quote(str(self.run_dir))}", markup=False)
+            console.say(f"Left out {number:,} of {imported.rows:,} rows: {reason}.")
+        console.say(f"Next: cnnarch report {shlex.quote(str(self.run_dir))}")

@@ -63,8 +63,12 @@ class FinalData:
 
 @lru_cache(maxsize=1)
 def final_data(
-    dataset: str, data_root: str | None, image_size: int | None, recipe: str, device: torch.device
+    dataset: str,
+    data_root: str | None,
+    image_size: int | None,
+    recipe: FinalRecipe,
+    device: torch.device,
 ) -> FinalData:
-    """The data of a final recipe's settings (JSON), read once a process."""
+    """The data of a final recipe, read once per process."""
     data = load_dataset(dataset, data_root, "train", image_size)
-    return FinalData(dataset, data, image_size, FinalRecipe.from_spec(json.loads(recipe)), device)
+    return FinalData(dataset, data, image_size, recipe, device)

@@ -1,7 +1,7 @@
 """From the best networks of a search to networks one can use, tested once."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +13,24 @@ from numpy.typing import NDArray
 
 from gym_cnnarch import Architecture, InvalidInput
 from gym_cnnarch.files import replace_json
-from train_eval.data.sources import ImageData
+from train_eval.data.sources import ImageData, has_test_images, load_train_and_test
+from train_eval.environments import make_env, needs_training
+from train_eval.final.recipe import FinalRecipe
 from train_eval.final.trained_network import TrainedNetwork, export_onnx, load_network
 from train_eval.final.training import Final, FinalTask
+from train_eval.parallel.executors import LocalExecutor, worker_environments
 from train_eval.parallel.worker import WorkerDied, WorkerHung
-from train_eval.records.run_directory import RESULTS
-from train_eval.training.evaluator import find_device
+from train_eval.records.final_results import (
+    FINAL_FOLDER,
+    FailedNetwork,
+    FinalNetwork,
+    FinalResults,
+)
+from train_eval.records.importing import IMPORTED
+from train_eval.records.run_directory import LOCK, in_use, recorded_data
+from train_eval.records.summary import Summary
+from train_eval.training.device import find_device
+from train_eval.training.evaluator import TrainingEvaluator
 
 _BATCH = 256  # images of a forward pass
 
@@ -40,39 +52,157 @@ class Candidate:
     parameters: int
 
 
-def candidates(summary: Mapping[str, Any], count: int) -> list[Candidate]:
+OnTrained = Callable[[Candidate, Final], None]
+"""Called with each network whose final training has ended, and how."""
+
+
+def finalize(
+    summary: Summary,
+    recipe: FinalRecipe,
+    networks: int = 10,
+    ensemble: int = 5,
+    folder: str | Path | None = None,
+    seed: int = 0,
+    workers: int | None = None,
+    onnx: bool = False,
+    on_trained: OnTrained = lambda candidate, final: None,
+    **env_arguments: Any,
+) -> FinalResults:
+    """Trains a run's best networks on all training images, tests them once, and writes their files.
+
+    Args:
+        summary: The run.
+        recipe: How they are trained.
+        networks: Number of networks, the best by validation accuracy.
+        ensemble: Number of networks whose probabilities are averaged.
+        folder: Where the files go; None for ``final`` in the run's folder.
+        seed: Seed of the trainings.
+        workers: Networks to train at a time; None for one per GPU, or per core without GPUs.
+        onnx: Whether to export each network to ONNX too.
+        on_trained: Called when a network has ended.
+        env_arguments: ``dataset``, ``data_root`` or ``device``, where they are others now.
+
+    Raises:
+        InvalidInput: If the run trained nothing, or its data are not here.
+    """
+    chosen = candidates(summary, networks)
+    evaluator = searched_evaluator(summary, env_arguments)
+    place = Path(summary.run_dir) / FINAL_FOLDER if folder is None else Path(folder)
+    test = load_test_images(evaluator)
+    task = final_task(evaluator, recipe, place, chosen)
+    failed = train_all(chosen, task, seed, workers, on_trained)
+    device = env_arguments.get("device")
+    results = evaluate(chosen, place, test, ensemble, device, failed)
+    if results.networks:
+        write_results(place, results, onnx)
+    return results
+
+
+def candidates(summary: Summary, count: int) -> list[Candidate]:
     """The best networks of a run by validation accuracy.
 
     Raises:
         InvalidInput: If the run has none.
     """
-    if not summary["top"]:
-        raise InvalidInput(f"The run in {summary['run_dir']} has no trained network yet.")
+    if not summary.best:
+        raise InvalidInput(f"The run in {summary.run_dir} has no trained network yet.")
     return [
         Candidate(
-            f"{number:02}",
-            Architecture.parse(network["architecture"]),
-            network["accuracy"],
-            network["parameters"],
+            f"{number:02}", Architecture.parse(row.architecture), row.accuracy, row.parameters
         )
-        for number, network in enumerate(summary["top"][:count], start=1)
+        for number, row in enumerate(summary.best[:count], start=1)
     ]
 
 
+def searched_evaluator(summary: Summary, given: Mapping[str, Any]) -> TrainingEvaluator:
+    """The search's evaluator, for its data and image size.
+
+    Args:
+        summary: The run.
+        given: ``dataset``, ``data_root`` or ``device``; where the images were is in the run.
+
+    Raises:
+        InvalidInput: If nothing was trained, or the data are not those of the search.
+    """
+    settings = summary.settings
+    if settings.agent["name"] == IMPORTED or settings.task.startswith(("surrogate", "table")):
+        raise InvalidInput("Nothing was trained in this run: finalize a search that trained.")
+    arguments = {**recorded_data(Path(summary.run_dir)), **given}
+    if settings.recipe is not None:
+        arguments["recipe"] = settings.recipe
+    env = make_env(settings.env, search_space=settings.search_space, **arguments)
+    evaluator = needs_training(env, settings.env)
+    if evaluator.task != settings.task:
+        raise InvalidInput(
+            f"The data here are not those of the search ({evaluator.task}, not {settings.task}): "
+            f"name them with --dataset and --data-root."
+        )
+    return evaluator
+
+
+def load_test_images(evaluator: TrainingEvaluator) -> ImageData | None:
+    """The test images of an evaluator's data set, None if it has none."""
+    if not has_test_images(evaluator.dataset):
+        return None
+    size = evaluator.recipe.image_size
+    return load_train_and_test(evaluator.dataset, evaluator.data_root, size)[1]
+
+
+def final_task(
+    evaluator: TrainingEvaluator,
+    recipe: FinalRecipe,
+    folder: Path,
+    chosen: Sequence[Candidate],
+    initial: Mapping[str, str] | None = None,
+) -> FinalTask:
+    """The training of the chosen networks on the evaluator's data."""
+    return FinalTask(
+        dataset=evaluator.dataset,
+        data_root=evaluator.data_root,
+        image_size=evaluator.recipe.image_size,
+        recipe=recipe,
+        device=evaluator.device,
+        folder=str(folder.resolve()),
+        names={str(c.architecture): c.name for c in chosen},
+        initial=initial or {},
+    )
+
+
 def train_all(
+    chosen: Sequence[Candidate],
+    task: FinalTask,
+    seed: int,
+    workers: int | None,
+    on_trained: OnTrained,
+) -> list[FailedNetwork]:
+    """Trains in local workers what is not trained yet, and returns what could not be done."""
+    environments = worker_environments(workers, task.device)[: len(chosen)]
+    folder = Path(task.folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    failed: dict[str, FailedNetwork] = {}
+    with in_use(folder / LOCK), LocalExecutor(environments) as executor:
+        for candidate, final in in_order_of_ending(chosen, task, executor, seed):
+            if final.status != "ok":
+                name, text = candidate.name, str(candidate.architecture)
+                failed[name] = FailedNetwork(name, text, final.status, final.message)
+            on_trained(candidate, final)
+    return [failed[name] for name in sorted(failed)]
+
+
+def in_order_of_ending(
     chosen: Sequence[Candidate], task: FinalTask, executor: Executor, seed: int
 ) -> Iterator[tuple[Candidate, Final]]:
-    """Trains each network through the executor, and yields it when it is finished."""
+    """Trains each network through the executor, and yields it when it has ended."""
     futures = {executor.submit(task, c.architecture, seed): c for c in chosen}
     pending = set(futures)
     while pending:
         done, pending = wait(pending, return_when=FIRST_COMPLETED)
         for future in done:
-            yield futures[future], _outcome(future)
+            yield futures[future], _outcome_of(future)
 
 
-def _outcome(future: Future[Final]) -> Final:
-    """What became of a training; one that cannot be done does not end the others."""
+def _outcome_of(future: Future[Final]) -> Final:
+    """How a training ended; one that cannot be done does not end the others."""
     try:
         return future.result()
     except (WorkerDied, WorkerHung, MemoryError, RuntimeError) as error:
@@ -85,7 +215,8 @@ def evaluate(
     test: ImageData | None,
     ensemble: int,
     device: str | None = None,
-) -> dict[str, Any]:
+    failed: Sequence[FailedNetwork] = (),
+) -> FinalResults:
     """Opens the test set: the error of each network, and of the first ones together.
 
     Args:
@@ -95,12 +226,9 @@ def evaluate(
         test: The test images; None if there are none, and the errors are not known.
         ensemble: Number of networks whose probabilities are averaged.
         device: Where to compute; None for CUDA where there is one, else the CPU.
-
-    Returns:
-        ``networks``, each with ``name``, ``architecture``, ``validation_accuracy``, ``parameters``
-        and ``test_error``; ``ensemble`` with ``networks`` (names) and ``test_error``.
+        failed: What could not be trained.
     """
-    rows: list[dict[str, Any]] = []
+    rows: list[FinalNetwork] = []
     probabilities: list[NDArray[np.float32]] = []
     for candidate in chosen:
         if not (folder / f"{candidate.name}.json").is_file():
@@ -109,26 +237,25 @@ def evaluate(
             trained = load_network(folder / candidate.name)
             probabilities.append(predict(trained, test.images, find_device(device)))
         rows.append(
-            {
-                "name": candidate.name,
-                "architecture": str(candidate.architecture),
-                "validation_accuracy": candidate.validation_accuracy,
-                "parameters": candidate.parameters,
-                "test_error": None if test is None else _error(probabilities[-1], test.labels),
-            }
+            FinalNetwork(
+                name=candidate.name,
+                architecture=str(candidate.architecture),
+                validation_accuracy=candidate.validation_accuracy,
+                parameters=candidate.parameters,
+                test_error=None if test is None else _error(probabilities[-1], test.labels),
+            )
         )
     together = None
     if test is not None and rows:
         together = _error(np.mean(probabilities[:ensemble], axis=0), test.labels)
-    return {
-        "networks": rows,
-        "ensemble": {
-            "networks": [row["name"] for row in rows[:ensemble]],
-            "test_error": together,
-        },
-        "test_images": 0 if test is None else len(test.labels),
-        "test_fingerprint": None if test is None else test.fingerprint,
-    }
+    return FinalResults(
+        networks=tuple(rows),
+        ensemble=tuple(row.name for row in rows[:ensemble]),
+        ensemble_error=together,
+        test_images=0 if test is None else len(test.labels),
+        test_fingerprint=None if test is None else test.fingerprint,
+        failed=tuple(failed),
+    )
 
 
 @torch.no_grad()
@@ -146,17 +273,17 @@ def predict(
     return answers
 
 
-def write_results(folder: Path, results: Mapping[str, Any], onnx: bool) -> None:
+def write_results(folder: Path, results: FinalResults, onnx: bool) -> None:
     """Writes the results, adds each network's scores to its card, and exports it."""
-    replace_json(folder / RESULTS, results)
-    for row in results["networks"]:
-        card_file = folder / f"{row['name']}.json"
+    results.save(folder)
+    for row in results.networks:
+        card_file = folder / f"{row.name}.json"
         card = json.loads(card_file.read_text())
-        scores = ("validation_accuracy", "test_error")
-        card["scores"] = {name: row[name] for name in scores if row[name] is not None}
+        scores = {"validation_accuracy": row.validation_accuracy, "test_error": row.test_error}
+        card["scores"] = {name: score for name, score in scores.items() if score is not None}
         replace_json(card_file, card)
-    for row in results["networks"] if onnx else ():
-        export_onnx(load_network(folder / row["name"]), folder / f"{row['name']}.onnx")
+    for row in results.networks if onnx else ():
+        export_onnx(load_network(folder / row.name), folder / f"{row.name}.onnx")
 
 
 def _error(probabilities: NDArray[np.floating[Any]], labels: NDArray[np.int64]) -> float:

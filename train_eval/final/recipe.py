@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gym_cnnarch import InvalidInput
+from gym_cnnarch.presets import read_spec
 from train_eval.training.recipe import has_type
 
 NORMALISATIONS = ("contrast", "channels")
@@ -115,21 +116,17 @@ class FinalRecipe:
         raise IndexError("an epoch after the last")
 
     @classmethod
-    def from_spec(cls, spec: "str | Mapping[str, Any]") -> "FinalRecipe":
+    def from_spec(cls, spec: "str | Mapping[str, Any] | FinalRecipe") -> "FinalRecipe":
         """Makes a recipe from a preset's name, or from settings with an optional ``preset``.
 
         Raises:
             InvalidInput: If the preset or a setting is unknown, or out of its range.
         """
-        settings = {"preset": spec} if isinstance(spec, str) else dict(spec)
-        preset = settings.pop("preset", DEFAULT)
-        if preset not in PRESETS:
-            raise InvalidInput(f"No final recipe {preset!r}: the presets are {', '.join(PRESETS)}.")
+        if isinstance(spec, FinalRecipe):
+            return spec
         names = [field.name for field in dataclasses.fields(cls)]
-        for name in settings:
-            if name not in names:
-                raise InvalidInput(f"A final recipe has no {name!r}: it has {', '.join(names)}.")
-        return dataclasses.replace(PRESETS[preset], **settings)
+        preset, settings = read_spec("final recipe", spec, PRESETS, DEFAULT, names)
+        return dataclasses.replace(preset, **settings)
 
 
 _ONE_CYCLE = FinalRecipe(

@@ -3,8 +3,8 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,13 @@ from gym_cnnarch import Architecture, InvalidInput
 from train_eval.final.data import FinalData, final_data
 from train_eval.final.recipe import FinalRecipe
 from train_eval.final.trained_network import make_normalisation, save_network, save_tensors
-from train_eval.training.evaluator import find_device
-from train_eval.training.loop import Precision, check_device, one_thread, seeded
+from train_eval.training.device import (
+    Precision,
+    check_device,
+    find_device,
+    one_thread,
+    seeded,
+)
 from train_eval.training.network import build_network
 
 _WEIGHTS, _MOMENTUM = "weights/", "momentum/"
@@ -26,7 +31,7 @@ _WEIGHTS, _MOMENTUM = "weights/", "momentum/"
 
 @dataclass(frozen=True)
 class Final:
-    """What became of a final training.
+    """How a final training ended.
 
     Attributes:
         status: ``ok``; ``diverged`` if the loss was not finite, ``error``: then there are no files.
@@ -49,9 +54,9 @@ class FinalTask:
     already is not trained again, one that was begun goes on after its last whole epoch.
 
     Attributes:
-        dataset, data_root: See ``datasets.load_dataset``.
+        dataset, data_root: See ``load_dataset``.
         image_size: Side to which images are resized; None for as they are.
-        recipe: Settings of a ``FinalRecipe``, as JSON.
+        recipe: How the networks are trained.
         device: Such as ``cpu``; None for CUDA where there is one.
         folder: Where the files go.
         names: Architecture text -> name of its files.
@@ -63,17 +68,17 @@ class FinalTask:
     dataset: str
     data_root: str | None
     image_size: int | None
-    recipe: str
+    recipe: FinalRecipe
     device: str | None
     folder: str
-    names: str
-    initial: str = "{}"
+    names: Mapping[str, str]
+    initial: Mapping[str, str] = field(default_factory=dict)
     time_limit: float | None = None
 
     def __call__(self, architecture: Architecture, seed: int) -> Final:
         """Trains, or finds trained, one network."""
-        path = Path(self.folder) / json.loads(self.names)[str(architecture)]
-        initial = json.loads(self.initial).get(str(architecture))
+        path = Path(self.folder) / self.names[str(architecture)]
+        initial = self.initial.get(str(architecture))
         return train_final(architecture, self.prepare(), path, seed, initial)
 
     def prepare(self) -> FinalData:

@@ -10,12 +10,15 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from queue import LifoQueue
-from typing import Any
+from typing import Any, TypeVar
 
 import loky
 
-from gym_cnnarch import Architecture, Evaluation
-from train_eval.parallel.worker import EvaluationTask, WorkerProcess
+from gym_cnnarch import Architecture
+from train_eval.parallel.task import Task
+from train_eval.parallel.worker import WorkerProcess
+
+Result = TypeVar("Result")
 
 
 class InlineExecutor(Executor):
@@ -57,12 +60,12 @@ class LocalExecutor(ThreadPoolExecutor):
             self._idle.put(worker)
 
     def submit(  # type: ignore[override]
-        self, fn: EvaluationTask, /, architecture: Architecture, seed: int
-    ) -> Future[Evaluation]:
-        """Evaluates in the next worker that is free."""
+        self, fn: Task[Result], /, architecture: Architecture, seed: int
+    ) -> Future[Result]:
+        """Runs a task in the next worker that is free."""
         return super().submit(self._run, fn, architecture, seed)
 
-    def _run(self, task: EvaluationTask, architecture: Architecture, seed: int) -> Evaluation:
+    def _run(self, task: Task[Result], architecture: Architecture, seed: int) -> Result:
         worker = self._idle.get_nowait()  # there are as many threads as workers
         self.activity[worker] = architecture, time.monotonic()
         try:
@@ -70,6 +73,11 @@ class LocalExecutor(ThreadPoolExecutor):
         finally:
             del self.activity[worker]
             self._idle.put(worker)
+
+    def activity_by_worker(self) -> list[tuple[int, Architecture, float]]:
+        """Each busy worker, its network, and for how many seconds it has worked on it."""
+        now = time.monotonic()
+        return [(w, network, now - since) for w, (network, since) in sorted(self.activity.items())]
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Ends the workers at once; what they were training is lost."""
@@ -88,13 +96,13 @@ def _leave_ctrl_c_to_main() -> None:
 def worker_environments(
     workers: int | None = None, device: str | None = None, workers_per_gpu: int = 1
 ) -> list[dict[str, str]]:
-    """Environment variables of each local worker.
+    """Returns the environment variables of each local worker.
 
-    Without GPUs there is a worker a core. With GPUs, each worker sees one of them; if the device is
-    one GPU (or other accelerator) by its name, all share that.
+    Without GPUs there is one worker per core. With GPUs, each worker sees one of them; if the
+    device is one GPU (or other accelerator) by its name, all share that.
 
     Args:
-        workers: Number of workers; None for one a core, or ``workers_per_gpu`` a GPU.
+        workers: Number of workers; None for one per core, or ``workers_per_gpu`` per GPU.
         device: As asked for: None, ``cpu``, ``cuda``, ``cuda:1``, ...
         workers_per_gpu: Workers that share a GPU.
     """

@@ -16,9 +16,9 @@ import agents
 import gym_cnnarch
 import train_eval
 from gym_cnnarch import Architecture, Evaluation, InvalidInput
+from train_eval.parallel.task import EvaluationTask
 from train_eval.parallel.worker import (
     TRIES,
-    EvaluationTask,
     WorkerDied,
     WorkerProcess,
     WorkersUnavailable,

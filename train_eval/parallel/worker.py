@@ -1,24 +1,22 @@
-"""Evaluating in another process, which is replaced when it dies, and what is sent there."""
+"""Working in another process, which is replaced when it dies."""
 
 import gc
-import json
 import os
-import platform
 import signal
 import threading
 import time
 from concurrent.futures import BrokenExecutor, Future, wait
-from dataclasses import dataclass
-from functools import lru_cache
+from typing import Any, TypeVar
 
 from loky import ProcessPoolExecutor
 
-from gym_cnnarch import Architecture, Evaluation, Evaluator, InvalidInput
-from gym_cnnarch.env import CNNArchEnv
+from gym_cnnarch import Architecture, Evaluation
 from gym_cnnarch.errors import ProcessUnusable
-from gym_cnnarch.evaluation import Status, import_object
+from gym_cnnarch.evaluation import Status
 from gym_cnnarch.shapes import count_macs, count_parameters
-from train_eval.environments import absolute_dataset, absolute_path
+from train_eval.parallel.task import Task
+
+Result = TypeVar("Result")
 
 TRIES = 2
 """How often a network is tried whose worker process dies."""
@@ -42,75 +40,10 @@ class WorkerHung(Exception):
     """A worker did not end a network in time, not even by itself."""
 
 
-@dataclass(frozen=True)
-class EvaluationTask:
-    """Evaluates by the evaluator's name, so that it can be sent to any process or machine.
-
-    Attributes:
-        evaluator: ``module:attribute``.
-        settings: The evaluator's keyword arguments as JSON.
-        task: The evaluator's task, which it must have wherever it is made.
-        time_limit: The recipe's, in seconds; None for no limit.
-    """
-
-    evaluator: str
-    settings: str
-    task: str
-    time_limit: float | None = None
-
-    def __call__(self, architecture: Architecture, seed: int) -> Evaluation:
-        """Evaluates one architecture.
-
-        Raises:
-            InvalidInput: If the evaluator cannot be made here, or finds other data here.
-        """
-        return self.prepare().evaluate(architecture, seed)
-
-    def prepare(self) -> Evaluator:
-        """The evaluator, made once a process."""
-        return _make_evaluator(self)
-
-
-@lru_cache(maxsize=1)
-def _make_evaluator(task: EvaluationTask) -> Evaluator:
-    evaluator: Evaluator = import_object(task.evaluator)(**json.loads(task.settings))
-    if evaluator.task != task.task:
-        raise InvalidInput(
-            f"A worker on {platform.node()} found other data or has other code than the search: it "
-            f"would evaluate {evaluator.task}, not {task.task}; give it the same."
-        )
-    if hasattr(evaluator, "prepare"):
-        evaluator.prepare()
-    return evaluator
-
-
-def describe_task(env: CNNArchEnv) -> EvaluationTask:
-    """The task of an environment's evaluator; paths in it become absolute.
-
-    Raises:
-        InvalidInput: If the evaluator was not made by its name.
-    """
-    if env.evaluator is None or env.evaluator_name is None:
-        raise InvalidInput("Only an evaluator that is named 'module:attribute' can be sent away.")
-    settings = dict(env.evaluator_settings)
-    if settings.get("dataset"):
-        settings["dataset"] = absolute_dataset(settings["dataset"])
-    for name in ("data_root", "curves"):
-        if settings.get(name):
-            settings[name] = absolute_path(settings[name])
-    recipe = getattr(env.evaluator, "recipe", None)
-    return EvaluationTask(
-        env.evaluator_name,
-        json.dumps(settings, sort_keys=True),
-        env.evaluator.task,
-        getattr(recipe, "time_limit", None),
-    )
-
-
-def result(
+def outcome_of(
     future: Future[Evaluation], architecture: Architecture, input_shape: tuple[int, int, int]
 ) -> Evaluation:
-    """What became of a network; a worker that died or hung is a result too."""
+    """The evaluation of a finished future; a worker that died or hung is a result too."""
     try:
         return future.result()
     except WorkerDied as error:
@@ -127,7 +60,7 @@ def result(
     )
 
 
-def lost(future: Future[Evaluation]) -> bool:
+def has_no_outcome(future: Future[Evaluation]) -> bool:
     """Whether an evaluation ended without a result, not even that its worker died or hung."""
     if future.cancelled():
         return True
@@ -154,8 +87,8 @@ class WorkerProcess:
         self._pool: ProcessPoolExecutor | None = None
         self._closed = False
 
-    def run(self, task: EvaluationTask, architecture: Architecture, seed: int) -> Evaluation:
-        """Waits for the evaluation.
+    def run(self, task: Task[Result], architecture: Architecture, seed: int) -> Result:
+        """Waits for the task's result.
 
         Raises:
             WorkerDied: If the process died at every try.
@@ -166,7 +99,7 @@ class WorkerProcess:
             pool = self._started_for(task)
             limit = None if task.time_limit is None else task.time_limit + GRACE
             try:
-                future = pool.submit(_evaluate, task, architecture, seed)
+                future = pool.submit(_work, task, architecture, seed)
                 if wait([future], timeout=limit).done:
                     return future.result()  # type: ignore[no-any-return]
             except BrokenExecutor:
@@ -183,8 +116,8 @@ class WorkerProcess:
         self._closed = True
         self._stop()
 
-    def _started_for(self, task: EvaluationTask) -> ProcessPoolExecutor:
-        """The process, with its evaluator made: that is neither a network's time nor its fault."""
+    def _started_for(self, task: Task[Any]) -> ProcessPoolExecutor:
+        """The process, its task prepared: that is neither a network's time nor its fault."""
         for _ in range(STARTS):
             if self._closed:
                 raise WorkersUnavailable("the executor is shut down")
@@ -223,15 +156,15 @@ class WorkerProcess:
             pool.shutdown(wait=True, kill_workers=True)
 
 
-def _prepare(task: EvaluationTask) -> None:
-    """Makes the evaluator; loky collects garbage every second, which need not look at torch."""
+def _prepare(task: Task[Any]) -> None:
+    """Prepares the task; loky collects garbage every second, which need not look at torch."""
     task.prepare()
     gc.collect()
     gc.freeze()
 
 
-def _evaluate(task: EvaluationTask, architecture: Architecture, seed: int) -> Evaluation:
-    """Evaluates; a process that is of no more use ends, so that a fresh one takes its place."""
+def _work(task: Task[Result], architecture: Architecture, seed: int) -> Result:
+    """Works; a process that is of no more use ends, so that a fresh one takes its place."""
     try:
         return task(architecture, seed)
     except ProcessUnusable:

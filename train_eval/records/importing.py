@@ -6,9 +6,9 @@ from pathlib import Path
 
 from gym_cnnarch import Architecture, Evaluation, InvalidInput, SearchSpace
 from gym_cnnarch.shapes import count_macs, count_parameters
-from train_eval.environments import RunSettings, make_env
 from train_eval.records.published import Row, read_published
 from train_eval.records.run_directory import open_run
+from train_eval.records.run_settings import RunSettings
 from train_eval.records.store import EpisodeRecord, Store
 
 IMPORTED = "imported"
@@ -17,7 +17,7 @@ IMPORTED = "imported"
 
 @dataclass(frozen=True)
 class Imported:
-    """What was made of a file.
+    """A run that was made of a file.
 
     Attributes:
         run: The run's name in the store.
@@ -34,7 +34,9 @@ class Imported:
     skipped: dict[str, int]
 
 
-def import_results(path: Path, env_id: str, run_dir: Path, store: Path | None = None) -> Imported:
+def import_results(
+    path: Path, env_id: str, space: SearchSpace, run_dir: Path, store: Path | None = None
+) -> Imported:
     """Makes a run of a replay database or of a file of learning curves.
 
     Each row becomes an episode; a network that comes again keeps its first result. Rows are left
@@ -42,14 +44,14 @@ def import_results(path: Path, env_id: str, run_dir: Path, store: Path | None = 
 
     Args:
         path: A CSV file in one of the two published formats, see ``read_published``.
-        env_id: The environment whose space the networks are of.
+        env_id: Id of the environment whose space the networks are of.
+        space: That space.
         run_dir: Folder of the run.
         store: A store to share with other runs; None for one in the folder.
 
     Raises:
         InvalidInput: If the file cannot be read, is of neither format or holds no result.
     """
-    space = make_env(env_id, evaluator=None).search_space
     published = read_published(path)
     skipped: Counter[str] = Counter()
     results: list[tuple[Row, Architecture]] = []

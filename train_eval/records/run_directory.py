@@ -5,6 +5,7 @@ import json
 import platform
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,47 @@ from filelock import FileLock, Timeout
 
 from gym_cnnarch import InvalidInput
 from gym_cnnarch.files import replace_json, unfinished_name
-from train_eval.environments import RunSettings
+from train_eval.records.run_settings import RunSettings
 from train_eval.records.store import Store
 
 RUN_FILE = "run.json"
 STORE = "store.sqlite"
-FINAL_FOLDER = "final"
-RESULTS = "results.json"
 LOCK = "cnnarch.lock"
+
+
+@dataclass(frozen=True)
+class RunFile:
+    """A run's file ``run.json``.
+
+    Attributes:
+        store: The store's path, absolute or from the run's folder.
+        run: The run's name in the store.
+        settings: The run's settings.
+        data: Where its images are: ``dataset`` and ``data_root``, if known.
+    """
+
+    store: str
+    run: str
+    settings: RunSettings
+    data: dict[str, str]
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data, as in the file."""
+        return {**vars(self), "settings": self.settings.as_json()}
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> "RunFile":
+        """The inverse of ``as_json``.
+
+        Raises:
+            ValueError, KeyError, TypeError, AttributeError: If it is something else.
+        """
+        settings = RunSettings.from_json(plain["settings"])
+        return cls(str(plain["store"]), str(plain["run"]), settings, dict(plain.get("data", {})))
+
+    def store_path(self, run_dir: Path) -> Path:
+        """The store, given the run's folder."""
+        return (run_dir / self.store).resolve()
 
 
 def open_run(
@@ -45,16 +79,13 @@ def open_run(
     check_folder(run_dir)
     known = _read_run_file(run_dir)
     if known is not None:
-        _check_same_run(run_dir, known["settings"], settings.as_json())
-        return _open_known(store_path or _store_path(run_dir, known), settings.run)
+        _check_same_run(run_dir, known.settings.as_json(), settings.as_json())
+        return _open_known(store_path or known.store_path(run_dir), settings.run)
     store = Store(store_path or run_dir / STORE)
-    store.add_run(settings.run, settings.as_json(), made_with(workers))
+    store.add_run(settings, made_with(workers))
     location = str(store_path.expanduser().resolve()) if store_path else STORE
-    content = {
-        "store": location, "run": settings.run, "settings": settings.as_json(),
-        "data": dict(data or {}),
-    }  # fmt: skip
-    replace_json(run_dir / RUN_FILE, content)
+    begun = RunFile(location, settings.run, settings, dict(data or {}))
+    replace_json(run_dir / RUN_FILE, begun.as_json())
     return store
 
 
@@ -83,19 +114,19 @@ def find_run(run_dir: Path) -> tuple[Store, str]:
     known = _read_run_file(run_dir)
     if known is None:
         raise InvalidInput(f"{run_dir} holds no run: expected the --run-dir of a search.")
-    return _open_known(_store_path(run_dir, known), known["run"]), known["run"]
+    return _open_known(known.store_path(run_dir), known.run), known.run
 
 
-def recorded_settings(run_dir: Path) -> dict[str, Any] | None:
+def recorded_settings(run_dir: Path) -> RunSettings | None:
     """The settings of the run in a folder, None if there is none yet."""
     known = _read_run_file(run_dir)
-    return None if known is None else known["settings"]
+    return None if known is None else known.settings
 
 
 def recorded_data(run_dir: Path) -> dict[str, str]:
     """Where the images of the run in a folder were: ``dataset`` and ``data_root``, if known."""
     known = _read_run_file(run_dir)
-    return {} if known is None else dict(known.get("data", {}))
+    return {} if known is None else known.data
 
 
 @contextmanager
@@ -112,15 +143,6 @@ def in_use(lock: Path) -> Iterator[None]:
         raise InvalidInput(
             f"Another cnnarch is at work in {lock.parent}: let it end, or name another place."
         ) from error
-
-
-def final_results(run_dir: Path) -> dict[str, Any] | None:
-    """The results of a run's final trainings, None if there are none."""
-    path = run_dir / FINAL_FOLDER / RESULTS
-    if not path.is_file():
-        return None
-    results: dict[str, Any] = json.loads(path.read_text())
-    return results
 
 
 def made_with(workers: int) -> dict[str, Any]:
@@ -154,21 +176,16 @@ def _open_known(path: Path, run: str) -> Store:
     return store
 
 
-def _read_run_file(run_dir: Path) -> dict[str, Any] | None:
+def _read_run_file(run_dir: Path) -> RunFile | None:
     path = run_dir / RUN_FILE
     if not path.is_file():
         return None
     try:
-        known: dict[str, Any] = json.loads(path.read_text())
-        if {"store", "run", "settings"} <= known.keys():
-            return known
-    except (ValueError, AttributeError):
-        pass
-    raise InvalidInput(f"{path} does not describe a run: restore it, or name another folder.")
-
-
-def _store_path(run_dir: Path, known: Mapping[str, Any]) -> Path:
-    return (run_dir / str(known["store"])).resolve()
+        return RunFile.from_json(json.loads(path.read_text()))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise InvalidInput(
+            f"{path} does not describe a run: restore it, or name another folder."
+        ) from error
 
 
 def _check_same_run(run_dir: Path, recorded: dict[str, Any], asked: dict[str, Any]) -> None:

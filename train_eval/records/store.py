@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gym_cnnarch import Architecture, Evaluation, InvalidInput, __version__
+from train_eval.records.run_settings import RunSettings
 
 FORMAT = 2
 """Version of the tables below, kept in the file's user_version."""
@@ -82,7 +83,7 @@ class RunRecord:
         wall_seconds: From its beginning to its end, pauses included; None before the end.
     """
 
-    settings: dict[str, Any]
+    settings: RunSettings
     made_with: dict[str, Any]
     finished: bool
     wall_seconds: float | None = None
@@ -211,9 +212,9 @@ class Store:
         assert earlier is not None, "a row that conflicts exists"
         return earlier
 
-    def add_run(self, run: str, settings: dict[str, Any], made_with: dict[str, Any]) -> None:
+    def add_run(self, settings: RunSettings, made_with: dict[str, Any]) -> None:
         """Records a run and what it is made with (versions, workers), unless it is known."""
-        row = (run, json.dumps(settings), json.dumps(made_with), _now())
+        row = (settings.run, json.dumps(settings.as_json()), json.dumps(made_with), _now())
         self._write(
             "INSERT INTO runs (run, settings, made_with, started_at) VALUES (?,?,?,?)"
             " ON CONFLICT (run) DO NOTHING",
@@ -238,8 +239,12 @@ class Store:
         if finished is not None:
             span = datetime.fromisoformat(finished) - datetime.fromisoformat(started)
             seconds = span.total_seconds()
-        known = json.loads(settings), json.loads(made_with)
-        return RunRecord(*known, finished is not None, seconds)
+        return RunRecord(
+            RunSettings.from_json(json.loads(settings)),
+            json.loads(made_with),
+            finished is not None,
+            seconds,
+        )
 
     def add_episodes(self, run: str, episodes: Sequence[EpisodeRecord]) -> None:
         """Records episodes, unless they are known."""

@@ -1,142 +1,238 @@
-"""A run so far, as plain data and as tables."""
+"""A run so far: its networks, its episodes, and what they come to."""
 
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from rich.console import Group
-from rich.table import Table
-from rich.text import Text
-
-from gym_cnnarch import Architecture, Evaluation
-from train_eval.records.store import EpisodeRecord, Store
-from train_eval.search.progress import duration
+from gym_cnnarch import Architecture
+from gym_cnnarch.evaluation import Status
+from train_eval.records.run_settings import RunSettings
+from train_eval.records.store import EpisodeRecord, Store, StoreError
 
 
-def summarise(run_dir: Path, store: Store, run: str) -> dict[str, Any]:
-    """All that is known of a run, as plain data.
+@dataclass(frozen=True)
+class NetworkRow:
+    """A network of a run.
 
-    ``epsilons`` has one entry a phase of the schedule: the number of episodes and of unique models
-    in it, the mean accuracy of the unique models and of all episodes. ``top`` lists all unique
-    networks whose training succeeded, best first.
+    Attributes:
+        architecture: Canonical text.
+        accuracy: Best validation accuracy, in [0, 1].
+        status: ``ok``, or how its training failed.
+        message: What went wrong, in words; empty if nothing did.
+        parameters: Trainable parameters.
+        macs: Multiply-accumulates of a forward pass of one image.
+        train_seconds: Wall-clock seconds of training; None if nothing was trained.
+        learning_rate: The initial learning rate that was used; None if there is none.
+        curve: Validation accuracy after each epoch.
+    """
+
+    architecture: str
+    accuracy: float
+    status: Status
+    message: str
+    parameters: int
+    macs: int
+    train_seconds: float | None
+    learning_rate: float | None
+    curve: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class EpisodeRow:
+    """An episode of a run.
+
+    Attributes:
+        number: 0, 1, 2, ... in the order in which the agent acted.
+        epsilon: The agent's share of random actions then; None for agents without.
+        actions: The agent's actions.
+        architecture: Canonical text of the network.
+        reward: The reward.
+        accuracy: The network's best validation accuracy.
+        status: ``ok``, or how its training failed.
+        new: Whether the run met this network for the first time.
+    """
+
+    number: int
+    epsilon: float | None
+    actions: tuple[int, ...]
+    architecture: str
+    reward: float
+    accuracy: float
+    status: Status
+    new: bool
+
+
+@dataclass(frozen=True)
+class Phase:
+    """The episodes of one epsilon.
+
+    Attributes:
+        epsilon: The agent's share of random actions; None for agents without.
+        episodes: Number of episodes.
+        unique: Number of networks that were new.
+        mean_accuracy: Of the new networks; None if there are none.
+        mean_accuracy_of_episodes: Of all episodes, networks counted as often as they came.
+    """
+
+    epsilon: float | None
+    episodes: int
+    unique: int
+    mean_accuracy: float | None
+    mean_accuracy_of_episodes: float
+
+
+@dataclass(frozen=True)
+class Summary:
+    """All that is known of a run.
+
+    Attributes:
+        run_dir: The run's folder.
+        store: Its store.
+        run: Its name there.
+        settings: What its course depends on.
+        made_with: Versions and workers at its start.
+        finished: Whether it came to its end.
+        wall_seconds: From its beginning to its end, pauses included; None before the end.
+        networks: In the order in which the run met them.
+        episodes: In order.
+    """
+
+    run_dir: str
+    store: str
+    run: str
+    settings: RunSettings
+    made_with: dict[str, Any]
+    finished: bool
+    wall_seconds: float | None
+    networks: tuple[NetworkRow, ...] = field(repr=False)
+    episodes: tuple[EpisodeRow, ...] = field(repr=False)
+
+    @property
+    def budget(self) -> int:
+        """Number of unique networks that the run is to meet."""
+        return self.settings.budget
+
+    @cached_property
+    def best(self) -> tuple[NetworkRow, ...]:
+        """All networks whose training succeeded, the best by validation accuracy first."""
+        succeeded = [network for network in self.networks if network.status == "ok"]
+        return tuple(sorted(succeeded, key=lambda network: -network.accuracy))
+
+    @property
+    def statuses(self) -> dict[str, int]:
+        """Status -> number of networks."""
+        return dict(Counter(network.status for network in self.networks))
+
+    @property
+    def train_seconds(self) -> float:
+        """Seconds of training, of all networks."""
+        return sum(network.train_seconds or 0.0 for network in self.networks)
+
+    @cached_property
+    def epsilons(self) -> tuple[Phase, ...]:
+        """One entry a phase of the schedule."""
+        return tuple(
+            _phase(epsilon, [e for e in self.episodes if e.epsilon == epsilon])
+            for epsilon in dict.fromkeys(episode.epsilon for episode in self.episodes)
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data: what ``cnnarch show --json`` prints."""
+        return {
+            "run_dir": self.run_dir,
+            "store": self.store,
+            "run": self.run,
+            "settings": self.settings.as_json(),
+            "made_with": self.made_with,
+            "finished": self.finished,
+            "wall_seconds": self.wall_seconds,
+            "unique": len(self.networks),
+            "budget": self.budget,
+            "train_seconds": self.train_seconds,
+            "statuses": self.statuses,
+            "epsilons": [asdict(phase) for phase in self.epsilons],
+            "top": [_as_json(network) for network in self.best],
+            "failed": [_as_json(n) for n in self.networks if n.status != "ok"],
+            "episodes": [_as_json(episode) for episode in self.episodes],
+        }
+
+
+def summarise(run_dir: Path, store: Store, run: str) -> Summary:
+    """Reads all that is known of a run.
+
+    Raises:
+        StoreError: If the store lacks the run, or an evaluation of one of its episodes.
     """
     record = store.find_run(run)
-    assert record is not None, "open_run and find_run see to that"
+    if record is None:
+        raise StoreError(f"The store {store.path} does not hold the run {run}.")
     settings = record.settings
-    episodes = store.episodes(run)
-    evaluations = _evaluations(store, settings, episodes)
-    unique = [episode for episode in episodes if episode.new]
-    accuracies = {text: evaluation.accuracy for text, evaluation in evaluations.items()}
-    succeeded = [e for e in unique if evaluations[e.architecture].status == "ok"]
-    succeeded.sort(key=lambda e: (-accuracies[e.architecture], e.number))
-    return {
-        "run_dir": str(run_dir),
-        "store": str(store.path),
-        "run": run,
-        "settings": settings,
-        "made_with": record.made_with,
-        "finished": record.finished,
-        "wall_seconds": record.wall_seconds,
-        "unique": len(unique),
-        "budget": settings["budget"],
-        "train_seconds": sum(e.train_seconds or 0.0 for e in evaluations.values()),
-        "statuses": dict(Counter(e.status for e in evaluations.values())),
-        "epsilons": _by_epsilon(episodes, accuracies),
-        "top": [_network(e.architecture, evaluations[e.architecture]) for e in succeeded],
-        "episodes": [_episode(e, evaluations[e.architecture]) for e in episodes],
-    }
-
-
-def tables(summary: dict[str, Any], top: int = 5) -> Group:
-    """The summary for people: accuracy per epsilon and the best networks."""
-    phases = Table(title="Validation accuracy per epsilon", title_justify="left")
-    for column in ("epsilon", "episodes", "unique models", "mean, unique", "mean, episodes"):
-        phases.add_column(column, justify="right")
-    for phase in summary["epsilons"]:
-        epsilon = "" if phase["epsilon"] is None else f"{phase['epsilon']:g}"
-        phases.add_row(
-            epsilon,
-            str(phase["episodes"]),
-            str(phase["unique"]),
-            "" if phase["mean_accuracy"] is None else f"{phase['mean_accuracy']:.2%}",
-            f"{phase['mean_accuracy_of_episodes']:.2%}",
-        )
-    number = min(top, len(summary["top"]))
-    title = "The best network" if number == 1 else f"The best {number} networks"
-    best = Table(title=title, title_justify="left")
-    best.add_column("accuracy", justify="right")
-    best.add_column("parameters", justify="right")
-    best.add_column("MACs", justify="right")
-    best.add_column("architecture", overflow="fold")
-    for network in summary["top"][:top]:
-        best.add_row(
-            f"{network['accuracy']:.2%}",
-            f"{network['parameters']:,}",
-            f"{network['macs']:,}",
-            Text(network["architecture"]),
-        )
-    failures = ", ".join(f"{n} {s}" for s, n in summary["statuses"].items() if s != "ok")
-    counts = (
-        f"{summary['unique']} of {summary['budget']} unique networks in "
-        f"{len(summary['episodes'])} episodes, {duration(summary['train_seconds'])} of training"
+    recorded = store.episodes(run)
+    networks: dict[str, NetworkRow] = {}
+    for text in dict.fromkeys(episode.architecture for episode in recorded):
+        networks[text] = _network(store, settings, text)
+    return Summary(
+        run_dir=str(run_dir),
+        store=str(store.path),
+        run=run,
+        settings=settings,
+        made_with=record.made_with,
+        finished=record.finished,
+        wall_seconds=record.wall_seconds,
+        networks=tuple(networks.values()),
+        episodes=tuple(_episode(episode, networks[episode.architecture]) for episode in recorded),
     )
-    counts += f"; not trained to the end: {failures}" if failures else ""
-    return Group(phases, best, Text(counts))
 
 
-def _evaluations(
-    store: Store, settings: dict[str, Any], episodes: list[EpisodeRecord]
-) -> dict[str, Evaluation]:
-    """Evaluation of each architecture of the episodes."""
-    evaluations = {}
-    for text in dict.fromkeys(episode.architecture for episode in episodes):
-        architecture = Architecture.parse(text)
-        evaluation = store.find(settings["task"], architecture, settings["evaluation_seed"])
-        assert evaluation is not None, "an episode is recorded with or after its evaluation"
-        evaluations[text] = evaluation
-    return evaluations
-
-
-def _by_epsilon(
-    episodes: list[EpisodeRecord], accuracies: dict[str, float]
-) -> list[dict[str, Any]]:
-    phases = []
-    for epsilon in dict.fromkeys(episode.epsilon for episode in episodes):
-        all_of_phase = [e for e in episodes if e.epsilon == epsilon]
-        new = [accuracies[e.architecture] for e in all_of_phase if e.new]
-        every = [accuracies[e.architecture] for e in all_of_phase]
-        phases.append(
-            {
-                "epsilon": epsilon,
-                "episodes": len(every),
-                "unique": len(new),
-                "mean_accuracy": sum(new) / len(new) if new else None,
-                "mean_accuracy_of_episodes": sum(every) / len(every),
-            }
+def _network(store: Store, settings: RunSettings, text: str) -> NetworkRow:
+    architecture = Architecture.parse(text)
+    evaluation = store.find(settings.task, architecture, settings.evaluation_seed)
+    if evaluation is None:  # an episode is recorded with or after its evaluation
+        raise StoreError(
+            f"The store {store.path} is damaged: it lacks the evaluation of {text}; restore the "
+            f"file from a copy."
         )
-    return phases
+    return NetworkRow(
+        architecture=text,
+        accuracy=evaluation.accuracy,
+        status=evaluation.status,
+        message=evaluation.message,
+        parameters=evaluation.parameters,
+        macs=evaluation.macs,
+        train_seconds=evaluation.train_seconds,
+        learning_rate=evaluation.learning_rate,
+        curve=evaluation.curve,
+    )
 
 
-def _network(text: str, evaluation: Evaluation) -> dict[str, Any]:
-    return {
-        "architecture": text,
-        "accuracy": evaluation.accuracy,
-        "parameters": evaluation.parameters,
-        "macs": evaluation.macs,
-        "train_seconds": evaluation.train_seconds,
-        "learning_rate": evaluation.learning_rate,
-        "curve": list(evaluation.curve),
-    }
+def _episode(episode: EpisodeRecord, network: NetworkRow) -> EpisodeRow:
+    return EpisodeRow(
+        number=episode.number,
+        epsilon=episode.epsilon,
+        actions=episode.actions,
+        architecture=episode.architecture,
+        reward=episode.reward,
+        accuracy=network.accuracy,
+        status=network.status,
+        new=episode.new,
+    )
 
 
-def _episode(episode: EpisodeRecord, evaluation: Evaluation) -> dict[str, Any]:
-    return {
-        "number": episode.number,
-        "epsilon": episode.epsilon,
-        "actions": list(episode.actions),
-        "architecture": episode.architecture,
-        "reward": episode.reward,
-        "accuracy": evaluation.accuracy,
-        "status": evaluation.status,
-        "new": episode.new,
-    }
+def _phase(epsilon: float | None, episodes: Sequence[EpisodeRow]) -> Phase:
+    new = [episode.accuracy for episode in episodes if episode.new]
+    every = [episode.accuracy for episode in episodes]
+    return Phase(
+        epsilon=epsilon,
+        episodes=len(every),
+        unique=len(new),
+        mean_accuracy=sum(new) / len(new) if new else None,
+        mean_accuracy_of_episodes=sum(every) / len(every),
+    )
+
+
+def _as_json(row: NetworkRow | EpisodeRow) -> dict[str, Any]:
+    """Plain data; lists where Python has tuples."""
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in vars(row).items()}

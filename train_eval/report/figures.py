@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents import MetaQNN
-from gym_cnnarch import SearchSpace
 from gym_cnnarch.architecture import Conv, FullyConnected, GlobalAveragePool, Layer, Pool, Softmax
-from gym_cnnarch.mdp import START, ObserveSize, compile_mdp
+from gym_cnnarch.mdp import START, compile_mdp
 from train_eval.output.plotting import COLOURS, MARKERS, draw_figures
+from train_eval.records.summary import Summary
 
 WINDOW = 100
 """Models of the rolling mean, as in the paper's figure 3."""
@@ -29,11 +29,11 @@ class RunFigures:
     """Draws the figures of a run.
 
     Args:
-        summary: Of ``summary.summarise``.
+        summary: The run.
         agent: An agent with Q-values that has learned the run's episodes; None for none.
     """
 
-    def __init__(self, summary: dict[str, Any], agent: MetaQNN | None) -> None:
+    def __init__(self, summary: Summary, agent: MetaQNN | None) -> None:
         self._summary = summary
         self._agent = agent
 
@@ -60,18 +60,16 @@ class RunFigures:
         if not len(accuracies):
             return False
         begin = 0
-        for number, phase in enumerate(self._summary["epsilons"]):
-            if phase["epsilon"] is None or not phase["unique"]:
+        for number, phase in enumerate(self._summary.epsilons):
+            if phase.epsilon is None or phase.mean_accuracy is None:
                 continue
             axes.bar(
-                begin, phase["mean_accuracy"], width=phase["unique"], align="edge", alpha=0.35,
+                begin, phase.mean_accuracy, width=phase.unique, align="edge", alpha=0.35,
                 color="#56B4E9" if number % 2 else "#9CA3AB", edgecolor="white",
                 label=None if number else "mean of the epsilon",
             )  # fmt: skip
-            axes.text(
-                begin + phase["unique"] / 2, 0.01, f"{phase['epsilon']:g}", ha="center", fontsize=7
-            )
-            begin += phase["unique"]
+            axes.text(begin + phase.unique / 2, 0.01, f"{phase.epsilon:g}", ha="center", fontsize=7)
+            begin += phase.unique
         axes.plot(
             np.arange(1, len(accuracies) + 1), rolling_mean(accuracies), color=COLOURS[0],
             label=f"mean of the last {min(WINDOW, len(accuracies))}",
@@ -128,7 +126,7 @@ class RunFigures:
 
     def _q_by_receptive_field(self, axes: Any) -> bool:
         """Figure A4: the same for each receptive field of convolutions."""
-        space = SearchSpace.from_spec(self._summary["settings"]["search_space"])
+        space = self._summary.settings.space
         names = [f"{f}x{f}" for f in space.conv_receptive_fields]
         return _lines(
             axes,
@@ -142,11 +140,11 @@ class RunFigures:
 
     def _pareto(self, axes: Any, cost: str) -> bool:
         """Accuracy against a cost, with the networks that none beats in both."""
-        networks = [n for n in self._summary["top"] if n[cost] > 0]
+        networks = [n for n in self._summary.best if getattr(n, cost) > 0]
         if not networks:
             return False
-        costs = np.array([n[cost] for n in networks], dtype=float)
-        accuracies = np.array([n["accuracy"] for n in networks])
+        costs = np.array([getattr(n, cost) for n in networks], dtype=float)
+        accuracies = np.array([n.accuracy for n in networks])
         axes.plot(costs, accuracies, "o", ms=3, alpha=0.4, color=COLOURS[0], mew=0)
         front = pareto_front(costs, accuracies)
         axes.step(
@@ -160,14 +158,14 @@ class RunFigures:
         return True
 
     def _unique_accuracies(self) -> NDArray[np.float64]:
-        return np.array([e["accuracy"] for e in self._summary["episodes"] if e["new"]])
+        return np.array([e.accuracy for e in self._summary.episodes if e.new])
 
     def _by_epsilon(self) -> dict[float, list[float]]:
         """The accuracies of the unique models of each epsilon, in the order of the schedule."""
         groups: dict[float, list[float]] = {}
-        for episode in self._summary["episodes"]:
-            if episode["new"] and episode["epsilon"] is not None:
-                groups.setdefault(episode["epsilon"], []).append(episode["accuracy"])
+        for episode in self._summary.episodes:
+            if episode.new and episode.epsilon is not None:
+                groups.setdefault(episode.epsilon, []).append(episode.accuracy)
         return {epsilon: values for epsilon, values in groups.items() if len(values) > 1}
 
     def _q_values(
@@ -176,14 +174,12 @@ class RunFigures:
         """Name -> depth -> mean Q-value of the (state, action) pairs that the run has visited."""
         if self._agent is None:
             return {}
-        settings = self._summary["settings"]
-        space = SearchSpace.from_spec(settings["search_space"])
-        observe_size: ObserveSize = settings["observe_size"]
-        mdp = compile_mdp(space, observe_size)
+        space = self._summary.settings.space
+        mdp = compile_mdp(space, self._summary.settings.observe_size)
         visited: dict[tuple[bytes, int], tuple[str, int, float]] = {}
-        for episode in self._summary["episodes"]:
+        for episode in self._summary.episodes:
             state = START
-            for depth, action in enumerate(episode["actions"], start=1):
+            for depth, action in enumerate(episode.actions, start=1):
                 observation = mdp.observations[state]
                 name = name_of(space.actions[action])
                 key = observation.tobytes(), action

@@ -1,7 +1,7 @@
 """Agents by name, with their settings as plain data."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from agents import (
@@ -18,6 +18,9 @@ from gym_cnnarch import InvalidInput, SearchSpace
 from gym_cnnarch.evaluation import import_object
 from gym_cnnarch.mdp import ActionSequences
 
+SB3_PREFIX = "sb3:"
+"""Of the name of an algorithm of Stable-Baselines3, such as ``sb3:PPO``."""
+
 AGENTS: dict[str, type] = {
     "metaqnn": MetaQNN,
     "random_walk": RandomWalk,
@@ -25,33 +28,44 @@ AGENTS: dict[str, type] = {
     "evolution": RegularizedEvolution,
     "reinforce": Reinforce,
 }
+"""The agents of this project by name."""
 
+LABELS: dict[str, Callable[[int], dict[str, Any]]] = {
+    "random_walk": lambda budget: {"name": "random_walk"},
+    "uniform": lambda budget: {"name": "uniform"},
+    "evolution": lambda budget: {"name": "evolution"},
+    "reinforce": lambda budget: {"name": "reinforce"},
+    "metaqnn": lambda budget: metaqnn_settings(budget)[0],
+    "metaqnn-paper": lambda budget: metaqnn_settings(budget, alpha=0.01)[0],
+    "metaqnn-exact": lambda budget: {**metaqnn_settings(budget)[0], "observe_size": "exact"},
+    "ppo": lambda budget: {"name": f"{SB3_PREFIX}PPO"},
+    "maskable_ppo": lambda budget: {"name": f"{SB3_PREFIX}MaskablePPO"},
+    "a2c": lambda budget: {"name": f"{SB3_PREFIX}A2C"},
+    "dqn": lambda budget: {"name": f"{SB3_PREFIX}DQN"},
+}
+"""What benchmarks call the agents -> their settings for a budget of unique networks.
 
-SB3_PREFIX = "sb3:"
-"""Of the name of an algorithm of Stable-Baselines3, such as ``sb3:PPO``."""
+``metaqnn-paper`` keeps the paper's learning rate for a shorter schedule, ``metaqnn-exact`` sees the
+representation size itself."""
 
 
 def benchmark_settings(label: str, budget: int) -> dict[str, Any]:
-    """The settings of an agent as benchmarks name it, for a budget of unique networks."""
-    if label in ("metaqnn", "metaqnn-paper", "metaqnn-exact"):
-        alpha = 0.01 if label == "metaqnn-paper" else None
-        settings = metaqnn_settings(budget, alpha)[0]
-        if label == "metaqnn-exact":
-            settings["observe_size"] = "exact"
-        return settings
-    return {"name": _SB3_LABELS.get(label, label)}
+    """The settings of an agent as benchmarks name it; any other label is the agent's own name."""
+    return LABELS[label](budget) if label in LABELS else {"name": label}
 
 
-_SB3_LABELS = {
-    "ppo": "sb3:PPO",
-    "maskable_ppo": "sb3:MaskablePPO",
-    "a2c": "sb3:A2C",
-    "dqn": "sb3:DQN",
-}
+def search_settings(name: str, budget: int, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a search's agent in full.
 
-LABELS = (*AGENTS, "metaqnn-paper", "metaqnn-exact", *_SB3_LABELS)
-"""What benchmarks call the agents; ``metaqnn-paper`` keeps the paper's learning rate for a shorter
-schedule, ``metaqnn-exact`` sees the representation size itself."""
+    Args:
+        name: The agent's name, see ``make_agent``.
+        budget: Number of unique networks.
+        given: The agent's settings; those of MetaQNN that are not given follow from the budget.
+    """
+    if name != "metaqnn":
+        return {"name": name, **given}
+    derived = {key: given[key] for key in ("alpha", "replay", "schedule") if key in given}
+    return {**given, **metaqnn_settings(budget, **derived)[0]}
 
 
 def default_alpha(budget: int) -> float:

@@ -1,18 +1,27 @@
 """Learning from a run that is over: the recorded episodes, replayed to an agent in their order."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
 from agents import Agent, Episode
 from gym_cnnarch import SearchSpace
 from gym_cnnarch.mdp import START, ObserveSize, compile_mdp
-from train_eval.records.store import EpisodeRecord
+
+
+class Played(Protocol):
+    """A recorded episode."""
+
+    @property
+    def actions(self) -> tuple[int, ...]: ...  # noqa: D102
+    @property
+    def reward(self) -> float: ...  # noqa: D102
 
 
 def learn_offline(
     agent: Agent,
-    episodes: Sequence[EpisodeRecord],
+    episodes: Sequence[Played],
     space: SearchSpace,
     observe_size: ObserveSize = "bin",
 ) -> None:

@@ -4,25 +4,21 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import count
-from typing import Any
 
 import gymnasium as gym
 
 from agents import Agent, Episode, roll_out
 from gym_cnnarch import Architecture, Evaluation, InvalidInput
 from gym_cnnarch.env import CNNArchEnv
-from train_eval.environments import RunSettings
-from train_eval.parallel.worker import lost, result
-from train_eval.records.run_directory import made_with
+from train_eval.parallel.worker import has_no_outcome, outcome_of
+from train_eval.records.run_settings import RunSettings
 from train_eval.records.store import EpisodeRecord, Store
+from train_eval.search.journal import Journal
 
 MAX_REPEATS = 1000
 """Episodes in a row without a new network after which the space counts as exhausted."""
-
-_SAVE_EVERY = 1.0  # seconds in which episodes that cost nothing may wait to be committed
 
 
 @dataclass(frozen=True)
@@ -45,7 +41,7 @@ class _Acted:
 
 
 class _Proposal:
-    """Stands in for the evaluator while the agent acts: takes down the network it is asked for."""
+    """Stands in for the evaluator while the agent acts: keeps the network it is asked for."""
 
     task = "proposal"
     architecture: Architecture
@@ -73,8 +69,11 @@ class Search:
         store: Keeps evaluations and episodes; what was paid for is there before the agent learns
             it.
         executor: Where evaluations run.
+        workers: Number of networks that are evaluated at a time.
 
     Attributes:
+        evaluator: The environment's.
+        settings, store, executor, workers: As given.
         exhausted: Whether the search ended for want of new networks.
     """
 
@@ -86,23 +85,21 @@ class Search:
         evaluate: Callable[[Architecture, int], Evaluation],
         store: Store,
         executor: Executor,
+        workers: int = 1,
     ) -> None:
+        self.evaluator = env.evaluator
+        self.settings, self.executor, self.workers = settings, executor, workers
         self._proposal = _Proposal()
         self._env = CNNArchEnv(
             env.search_space, self._proposal, invalid_action="raise", observe_size=env.observe_size
         )
         self._reward_function = env.reward_function
-        self._settings = settings
         self._agent = agent
         self._evaluate = evaluate
-        self._store = store
-        self._executor = executor
-        self._recorded = {e.number: e for e in store.episodes(settings.run)}
-        self._unsaved: list[EpisodeRecord] = []
-        self._looked_up: list[tuple[Architecture, Evaluation]] = []
+        self.store = store
+        self._journal = Journal(store, settings)
         self._evaluations: dict[str, Evaluation | Future[Evaluation]] = {}
         self._in_flight: dict[Future[Evaluation], Architecture] = {}
-        self._saved_at = time.monotonic()
         self._waited = 0.0
         self._waiting_since: float | None = None
         self.exhausted = False
@@ -113,9 +110,9 @@ class Search:
         repeats = 0
         try:
             for number in count():
-                while pending and pending[0].number <= number - self._settings.lookahead:
+                while pending and pending[0].number <= number - self.settings.lookahead:
                     yield self._learn(pending.popleft())
-                if len(self._evaluations) == self._settings.budget:
+                if len(self._evaluations) == self.settings.budget:
                     break
                 if repeats == MAX_REPEATS:
                     self.exhausted = True
@@ -127,8 +124,8 @@ class Search:
                 yield self._learn(pending.popleft())
         finally:
             self._save_finished()
-            self._save_rest()
-        self._store.finish_run(self._settings.run)
+            self._journal.save()
+        self._journal.finish()
 
     def _act(self, number: int) -> _Acted:
         """Lets the agent build a network and asks for its evaluation if it is new."""
@@ -140,7 +137,7 @@ class Search:
                 f"The agent chose an illegal action in episode {number}. {error}"
             ) from error
         architecture = self._proposal.architecture
-        self._check_against_record(number, "actions", tuple(episode.actions.tolist()))
+        self._journal.check(number, "actions", tuple(episode.actions.tolist()))
         new = str(architecture) not in self._evaluations
         if new:
             self._evaluations[str(architecture)] = self._request(architecture)
@@ -148,16 +145,16 @@ class Search:
 
     def _request(self, architecture: Architecture) -> Evaluation | Future[Evaluation]:
         """The stored evaluation, or the future one."""
-        seed = self._settings.evaluation_seed
-        known = self._store.find(self._settings.task, architecture, seed)
+        known = self._journal.find(architecture)
         if known is not None:
             return known
         began = time.perf_counter()
-        future = self._executor.submit(self._evaluate, architecture, seed)
+        seed = self.settings.evaluation_seed
+        future = self.executor.submit(self._evaluate, architecture, seed)
         if future.done():  # it was evaluated here and now
             self._waited += time.perf_counter() - began
             if not future.exception() and (evaluation := future.result()).cached:
-                self._looked_up.append((architecture, evaluation))
+                self._journal.add_later(architecture, evaluation)
                 return evaluation
         self._in_flight[future] = architecture
         return future
@@ -171,9 +168,7 @@ class Search:
         else:
             self._save_finished()
             learned = Learned(self._record(acted, evaluation), evaluation)
-            self._unsaved.append(learned.record)  # nothing was paid: saved with what follows
-            if time.monotonic() - self._saved_at >= _SAVE_EVERY:
-                self._save_rest()
+            self._journal.add_episode_later(learned.record)
         self._agent.learn(replace(acted.episode, reward=learned.record.reward))
         return learned
 
@@ -183,7 +178,8 @@ class Search:
             self._waiting_since = time.perf_counter()
             try:
                 # Those that end the search wait for their turn, and are not waited for again.
-                wait([f for f in self._in_flight if not lost(f)], return_when=FIRST_COMPLETED)
+                expected = [f for f in self._in_flight if not has_no_outcome(f)]
+                wait(expected, return_when=FIRST_COMPLETED)
             finally:
                 self._waited, self._waiting_since = self.waited_seconds, None
             self._save_finished(but=future)
@@ -192,48 +188,26 @@ class Search:
     def _save_finished(self, but: Future[Evaluation] | None = None) -> None:
         """Saves the evaluations that are finished, whenever the agent will learn them."""
         for future in [f for f in self._in_flight if f.done() and f is not but]:
-            if not lost(future):
-                stored = self._add(self._in_flight[future], self._result(future))
+            if not has_no_outcome(future):
+                stored = self._journal.add(self._in_flight[future], self._outcome_of(future))
                 self._become_known(future, stored)
 
     def _save(self, acted: _Acted, future: Future[Evaluation]) -> Learned:
         """Commits an evaluation together with the episodes up to its own."""
-        evaluation = self._result(future)
-        with self._saving() as latest:
-            stored = self._add(acted.architecture, evaluation)
+        evaluation = self._outcome_of(future)
+        with self._journal.saving() as latest:
+            stored = self._journal.add(acted.architecture, evaluation)
             latest.append(record := self._record(acted, stored))
         self._become_known(future, stored)
         return Learned(record, stored)
-
-    @contextmanager
-    def _saving(self) -> Iterator[list[EpisodeRecord]]:
-        """Commits a block, the episodes it lists, and all that cost nothing and could wait."""
-        latest: list[EpisodeRecord] = []
-        with self._store.transaction():
-            yield latest
-            for architecture, evaluation in self._looked_up:
-                self._add(architecture, evaluation)
-            self._store.add_episodes(self._settings.run, [*self._unsaved, *latest])
-        self._looked_up.clear()
-        self._unsaved.clear()
-        self._saved_at = time.monotonic()
-
-    def _save_rest(self) -> None:
-        with self._saving():
-            pass
-
-    def _add(self, architecture: Architecture, evaluation: Evaluation) -> Evaluation:
-        """What the store holds after adding the evaluation: an earlier one wins."""
-        seed = self._settings.evaluation_seed
-        return self._store.add(self._settings.task, architecture, seed, evaluation)
 
     def _become_known(self, future: Future[Evaluation], stored: Evaluation) -> None:
         architecture = self._in_flight.pop(future)
         self._evaluations[str(architecture)] = stored
 
-    def _result(self, future: Future[Evaluation]) -> Evaluation:
-        """What became of a network; a worker that died or hung is a result too."""
-        return result(future, self._in_flight[future], self._env.search_space.input_shape)
+    def _outcome_of(self, future: Future[Evaluation]) -> Evaluation:
+        """The evaluation of a network in flight; a worker that died or hung is a result too."""
+        return outcome_of(future, self._in_flight[future], self._env.search_space.input_shape)
 
     @property
     def in_flight(self) -> int:
@@ -248,7 +222,7 @@ class Search:
 
     def _record(self, acted: _Acted, evaluation: Evaluation) -> EpisodeRecord:
         reward = self._reward_function(evaluation)
-        self._check_against_record(acted.number, "reward", reward)
+        self._journal.check(acted.number, "reward", reward)
         return EpisodeRecord(
             acted.number,
             tuple(acted.episode.actions.tolist()),
@@ -256,21 +230,4 @@ class Search:
             str(acted.architecture),
             reward,
             acted.new,
-        )
-
-    def _check_against_record(self, number: int, name: str, value: Any) -> None:
-        """Repeating the run must retrace what is recorded of it."""
-        if number not in self._recorded:
-            return
-        recorded = getattr(self._recorded[number], name)
-        if recorded == value:
-            return
-        run = self._store.find_run(self._settings.run)
-        began = run.made_with if run is not None else {}
-        now = made_with(began.get("workers", 1))
-        changes = [f"{k} was {began[k]} and is {v}" for k, v in now.items() if began.get(k, v) != v]
-        raise InvalidInput(
-            f"This run left its recorded path: in episode {number} the {name} was {recorded}, but "
-            f"is now {value} ({'; '.join(changes) or 'the code or the machine has changed'}): "
-            f"continue it with what it was begun with, or start another run."
         )

@@ -2,8 +2,8 @@
 
 import os
 import platform
-from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from collections.abc import Generator, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,8 @@ from gym_cnnarch import Architecture, Evaluation, InvalidInput, SearchSpace
 from gym_cnnarch.evaluation import STATUSES
 from gym_cnnarch.shapes import count_macs, count_parameters
 from gym_cnnarch.table import MISSING, Table
-from train_eval.parallel.worker import lost, result
+from train_eval.parallel.options import Workplace
+from train_eval.parallel.worker import has_no_outcome, outcome_of
 from train_eval.records.run_directory import made_with
 from train_eval.records.store import Store
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 MAX_ARCHITECTURES = 1_000_000
 """Of a space that a table is built for."""
 
-_AHEAD = 4  # networks handed out a worker, so that none waits for the driver
+_AHEAD = 4  # networks handed out per worker, so that none waits for the driver
 
 
 @dataclass(frozen=True)
@@ -65,13 +66,14 @@ class TableBuilder:
                 f"The space has {space.count():,} architectures: a table can hold "
                 f"{MAX_ARCHITECTURES:,}; narrow the limits."
             )
-        if evaluator.data.test is None:
+        test = evaluator.data.test
+        if test is None:
             raise InvalidInput("A table records test accuracies: the evaluator needs test=True.")
         if seeds < 1:
             raise InvalidInput(f"A table needs at least 1 seed, not {seeds}.")
         self.space = space
         self.seeds = seeds
-        self._evaluator = evaluator
+        self._evaluator, self._test = evaluator, test
         self._store = store
 
     def jobs(self) -> Iterator[Job]:
@@ -86,21 +88,16 @@ class TableBuilder:
         texts = [str(self.space.unrank(rank)) for rank in range(self.space.count())]
         return [job for job in self.jobs() if (texts[job.rank], job.seed) not in known]
 
-    def train(
-        self,
-        jobs: list[Job],
-        executor: Executor,
-        evaluate: Callable[[Architecture, int], Evaluation],
-        workers: int,
-    ) -> Generator[Evaluation]:
+    def train(self, jobs: list[Job], workplace: Workplace) -> Generator[Evaluation]:
         """Trains and records each network; yields it when it is recorded."""
+        ahead = _AHEAD * workplace.workers
         waiting = iter(jobs)
         running: dict[Future[Evaluation], tuple[Architecture, int]] = {}
         try:
             while True:
-                while len(running) < _AHEAD * workers and (job := next(waiting, None)) is not None:
+                while len(running) < ahead and (job := next(waiting, None)) is not None:
                     architecture = self.space.unrank(job.rank)
-                    future = executor.submit(evaluate, architecture, job.seed)
+                    future = workplace.executor.submit(workplace.evaluate, architecture, job.seed)
                     running[future] = architecture, job.seed
                 if not running:
                     return
@@ -110,7 +107,7 @@ class TableBuilder:
                     del running[future]
                     yield recorded
         finally:
-            for future in [f for f in running if f.done() and not lost(f)]:
+            for future in [f for f in running if f.done() and not has_no_outcome(f)]:
                 self._record(future, *running[future])
 
     def take(self, table: Table) -> int:
@@ -171,12 +168,11 @@ class TableBuilder:
     def _record(
         self, future: Future[Evaluation], architecture: Architecture, seed: int
     ) -> Evaluation:
-        evaluation = result(future, architecture, self.space.input_shape)
+        evaluation = outcome_of(future, architecture, self.space.input_shape)
         return self._store.add(self._evaluator.task, architecture, seed, evaluation)
 
     def _metadata(self, workers: int) -> dict[str, Any]:
-        data, test = self._evaluator.data, self._evaluator.data.test
-        assert test is not None, "checked when the builder was made"
+        data, test = self._evaluator.data, self._test
         return {
             "search_space": asdict(self.space),
             "task": self._evaluator.task,

@@ -11,7 +11,7 @@ from gym_cnnarch.evaluation import STATUSES
 from gym_cnnarch.table import MISSING, Table
 
 
-def describe(table: Table, top: int = 10) -> list[str | Grid]:
+def description(table: Table, top: int = 10) -> list[str | Grid]:
     """Sizes, agreement of the seeds, accuracies, cost, and the best networks."""
     measured = table.status != MISSING
     if not measured.any():

@@ -1,18 +1,16 @@
 """One network, one recipe -> one evaluation."""
 
-import hashlib
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from gym_cnnarch import Architecture, Evaluation, shapes
-from gym_cnnarch.errors import ProcessUnusable
 from gym_cnnarch.evaluation import Status
 from train_eval.training.batches import Images, TrainingData
+from train_eval.training.device import Precision, check_device, one_thread, seeded
 from train_eval.training.network import build_network
 from train_eval.training.recipe import Recipe
 
@@ -156,68 +154,3 @@ class _Attempt:
     def _check_time(self) -> None:
         if time.perf_counter() > self._deadline:
             raise TimeLimitExceeded
-
-
-class Precision:
-    """fp32 on the CPU; on CUDA autocast to bf16, else to fp16 with loss scaling."""
-
-    def __init__(self, device: torch.device) -> None:
-        self._device_type = device.type
-        self._enabled = device.type == "cuda"
-        bf16 = False
-        if self._enabled:
-            with torch.cuda.device(device):  # emulated bf16 is slower than fp16
-                bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
-        self._dtype = torch.bfloat16 if bf16 or not self._enabled else torch.float16
-        self._scaler = torch.amp.GradScaler(device.type, enabled=self._enabled and not bf16)
-
-    def autocast(self) -> torch.autocast:
-        """The context of a forward pass."""
-        return torch.autocast(self._device_type, self._dtype, enabled=self._enabled)
-
-    def step(self, loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
-        """Backward pass and step."""
-        self._scaler.scale(loss).backward()
-        self._scaler.step(optimizer)
-        self._scaler.update()
-
-
-@contextmanager
-def seeded(text: str, device: torch.device) -> Iterator[None]:
-    """Seeds torch from a text, and restores its random state in the end."""
-    seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little") >> 1
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices):
-        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every GPU
-        if devices:
-            with torch.cuda.device(device):
-                torch.cuda.manual_seed(seed)
-        yield
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """One thread, so that a result does not depend on how many cores the machine has.
-
-    Cores are used by training several networks at once.
-    """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
-def check_device(device: torch.device) -> None:
-    """After some errors a process can use its GPU no more; and gives unused memory to others.
-
-    Raises:
-        ProcessUnusable: If the GPU answers this process no more.
-    """
-    try:
-        torch.cuda.synchronize(device)
-        torch.cuda.empty_cache()
-    except RuntimeError as error:
-        reason = str(error).partition("\n")[0]
-        raise ProcessUnusable(f"{device} works no more in this process: {reason}") from error

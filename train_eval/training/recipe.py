@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from gym_cnnarch import InvalidInput
+from gym_cnnarch.presets import read_spec
 
 _MAY_BE_ZERO = ("max_restarts", "dropout")
 
@@ -74,19 +75,9 @@ class Recipe:
         """
         if isinstance(spec, Recipe):
             return spec
-        if not isinstance(spec, str | Mapping):
-            raise InvalidInput(
-                f"A recipe is a preset's name or a mapping of settings, but came as {spec!r}."
-            )
-        settings = {"preset": spec} if isinstance(spec, str) else dict(spec)
-        preset = settings.pop("preset", "paper")
-        if not isinstance(preset, str) or preset not in PRESETS:
-            raise InvalidInput(f"No recipe {preset!r}: the presets are {', '.join(PRESETS)}.")
         names = [field.name for field in dataclasses.fields(cls)]
-        for name in settings:
-            if name not in names:
-                raise InvalidInput(f"A recipe has no {name!r}: it has {', '.join(names)}.")
-        return dataclasses.replace(PRESETS[preset], **settings)
+        preset, settings = read_spec("recipe", spec, PRESETS, "paper", names)
+        return dataclasses.replace(preset, **settings)
 
 
 def has_type(value: Any, types: Any) -> bool:

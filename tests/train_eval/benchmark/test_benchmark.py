@@ -15,7 +15,7 @@ from train_eval.benchmark.benchmark import Benchmark, Pair, result_file
 from train_eval.benchmark.figures import illegal_over_time
 from train_eval.benchmark.page import verdict
 from train_eval.benchmark.results import AgentResult, Results, collect
-from train_eval.benchmark.run import Run, read
+from train_eval.benchmark.run import AgentRun, read_outcome
 from train_eval.records.run_directory import LOCK, in_use
 from train_eval.records.store import Store
 
@@ -106,7 +106,7 @@ def test_mean_rewards_have_no_noise(capsys, tmp_path, table):
     assert cnnarch(capsys, *benchmark(table, tmp_path / "out", *arguments))[0] == 0
     means = make_table().validation.mean(axis=0)
     for seed in (0, 1):
-        for row in read(result_file(tmp_path / "out", Pair("random_walk", seed))).found:
+        for row in read_outcome(result_file(tmp_path / "out", Pair("random_walk", seed))).found:
             rank = next(r for r in range(SPACE.count()) if str(SPACE.unrank(r)) == row.architecture)
             assert row.reward == pytest.approx(means[rank])
     status, _, err = cnnarch(capsys, *benchmark(table, tmp_path / "no", "--repeat", "best"))
@@ -115,7 +115,9 @@ def test_mean_rewards_have_no_noise(capsys, tmp_path, table):
 
 
 def test_a_run_meets_its_budget_exactly_and_pays_once(table):
-    outcome = Run(TABLE_ENV, {"table": str(table)}, {"name": "random_walk"}, 3, 12, 1000).execute()
+    outcome = AgentRun(
+        TABLE_ENV, {"table": str(table)}, {"name": "random_walk"}, 3, 12, 1000
+    ).execute()
     found = outcome.found
     assert len({f.architecture for f in found}) == len(found) == 12
     assert outcome.episodes == found[-1].episodes
@@ -132,7 +134,7 @@ def test_a_run_meets_its_budget_exactly_and_pays_once(table):
 @pytest.mark.parametrize("name", ["PPO", "A2C", "DQN", "MaskablePPO", "QRDQN"])
 def test_stable_baselines3_stops_at_the_budget(table, name):
     pytest.importorskip("sb3_contrib")
-    run = Run(TABLE_ENV, {"table": str(table)}, {"name": f"sb3:{name}"}, 0, 8, 3000)
+    run = AgentRun(TABLE_ENV, {"table": str(table)}, {"name": f"sb3:{name}"}, 0, 8, 3000)
     outcome = run.execute()
     assert len(outcome.found) == 8
     if name == "MaskablePPO":
@@ -197,7 +199,7 @@ def test_losses_follow_the_incumbent(capsys, tmp_path, table):
     ranks = {str(SPACE.unrank(r)): r for r in range(SPACE.count())}
     agent = results.agents["random_walk"]
     for seed in (0, 1):
-        found = read(result_file(tmp_path, Pair("random_walk", seed))).found
+        found = read_outcome(result_file(tmp_path, Pair("random_walk", seed))).found
         for column, count in enumerate(results.networks):
             best = max(found[:count], key=lambda row: row.reward)
             expected = mean_test.max() - mean_test[ranks[best.architecture]]
@@ -249,7 +251,7 @@ def test_real_training_shares_one_store(capsys, tmp_path):
     store = Store(tmp_path / "out" / "store.sqlite")
     task = json.loads((tmp_path / "out" / "benchmark.json").read_text())["task"]
     stored = {text: evaluation for text, _, evaluation in store.evaluations(task)}
-    runs = [read(path).found for path in (tmp_path / "out").glob("runs/*/*.csv.gz")]
+    runs = [read_outcome(path).found for path in (tmp_path / "out").glob("runs/*/*.csv.gz")]
     assert len(runs) == 4
     assert stored.keys() == {row.architecture for found in runs for row in found}
 

@@ -6,7 +6,7 @@ import pytest
 
 from gym_cnnarch import Architecture, InvalidInput
 from tests.helpers.final_tasks import equal, task, weights
-from train_eval.final.finalize import Candidate, train_all
+from train_eval.final.finalize import Candidate, in_order_of_ending
 from train_eval.final.recipe import FinalRecipe, mirrors
 from train_eval.final.training import Final, train_final
 from train_eval.parallel.worker import WorkerDied
@@ -74,7 +74,7 @@ def test_a_training_that_cannot_be_done_does_not_end_the_others():
         Candidate(name, Architecture.parse(text), 0.5, 1)
         for name, text in (("01", "[SM(10)]"), ("02", "[GAP(10)]"))
     ]
-    found = {c.name: final for c, final in train_all(chosen, None, Breaks(), 0)}
+    found = {c.name: final for c, final in in_order_of_ending(chosen, None, Breaks(), 0)}
     assert found["01"].status == "error"
     assert found["01"].message == "killed"
     assert found["02"].status == "ok"

@@ -1,6 +1,5 @@
 """Where evaluations run changes nothing of a search; workers that die or hang are results."""
 
-import json
 import multiprocessing
 import os
 import signal
@@ -22,7 +21,8 @@ from gym_cnnarch import Architecture, InvalidInput
 from tests.helpers.instant import DIGITS, InstantEvaluator, make_search
 from train_eval.parallel import worker
 from train_eval.parallel.executors import InlineExecutor, LocalExecutor, worker_environments
-from train_eval.parallel.worker import EvaluationTask, WorkerHung, WorkersUnavailable
+from train_eval.parallel.task import EvaluationTask
+from train_eval.parallel.worker import WorkerHung, WorkersUnavailable
 
 NETWORK = Architecture.parse("[SM(10)]")
 HELPERS = str(Path(__file__).parents[2] / "helpers")  # of the evaluators that workers make
@@ -34,7 +34,7 @@ def evaluators_on_the_path(monkeypatch):
 
 
 def task(name, notes, time_limit=None, **settings):
-    settings = json.dumps({"notes": str(notes), **settings})
+    settings = {"notes": str(notes), **settings}
     return EvaluationTask(f"worker_evaluators:{name}", settings, "instant", time_limit)
 
 
@@ -149,8 +149,8 @@ def test_workers_end_with_a_driver_that_is_killed(tmp_path):
         f"sys.path.insert(0, {HELPERS!r})\n"
         "from gym_cnnarch import Architecture\n"
         "from train_eval.parallel.executors import LocalExecutor\n"
-        "from train_eval.parallel.worker import EvaluationTask\n"
-        f"settings = json.dumps({{'notes': {str(tmp_path)!r}, 'delay': 0}})\n"
+        "from train_eval.parallel.task import EvaluationTask\n"
+        f"settings = {{'notes': {str(tmp_path)!r}, 'delay': 0}}\n"
         "task = EvaluationTask('worker_evaluators:DelayedEvaluator', settings, 'instant')\n"
         "executor = LocalExecutor([{}])\n"
         "executor.submit(task, Architecture.parse('[SM(10)]'), 0).result()\n"
@@ -235,7 +235,7 @@ def test_environments_in_several_processes_share_one_store(tmp_path):
 
 def test_a_worker_with_other_data_is_refused(tmp_path):
     other = EvaluationTask(
-        "worker_evaluators:DelayedEvaluator", json.dumps({"notes": str(tmp_path)}), "other task"
+        "worker_evaluators:DelayedEvaluator", {"notes": str(tmp_path)}, "other task"
     )
     with LocalExecutor([{}]) as executor:
         future = executor.submit(other, NETWORK, 0)

@@ -1,6 +1,5 @@
 """The Ray executor on a real Ray: a cluster that loses a node, and what a node may find."""
 
-import json
 import time
 from pathlib import Path
 
@@ -10,7 +9,8 @@ from gym_cnnarch import Architecture, InvalidInput
 from tests.helpers.instant import make_search
 from train_eval.parallel.executors import InlineExecutor
 from train_eval.parallel.ray_cluster import RayExecutor
-from train_eval.parallel.worker import EvaluationTask, WorkerDied
+from train_eval.parallel.task import EvaluationTask
+from train_eval.parallel.worker import WorkerDied
 from train_eval.training.evaluator import TrainingEvaluator
 
 ray = pytest.importorskip("ray")
@@ -68,9 +68,9 @@ def test_searches_on_a_cluster_equal_searches_here(tmp_path, cluster):
     instant = search_with(tmp_path / "instant", InlineExecutor(), None)
     notes = tmp_path / "notes"
     notes.mkdir()
-    settings = json.dumps({"notes": str(notes), "delay": 0.3})
+    settings = {"notes": str(notes), "delay": 0.3}
     delayed = EvaluationTask("worker_evaluators:DelayedEvaluator", settings, "instant")
-    training = EvaluationTask("train_eval:TrainingEvaluator", json.dumps(SETTINGS), evaluator.task)
+    training = EvaluationTask("train_eval:TrainingEvaluator", SETTINGS, evaluator.task)
 
     with RayExecutor(cluster.address) as executor:
         assert executor.workers == 2
@@ -94,9 +94,7 @@ def test_searches_on_a_cluster_equal_searches_here(tmp_path, cluster):
                 cluster.second = None
                 assert happens(lambda: sum(n["Alive"] for n in ray.nodes()) == 1, within=120)
 
-        long = EvaluationTask(
-            "worker_evaluators:LongEvaluator", json.dumps({"notes": str(notes)}), "instant"
-        )
+        long = EvaluationTask("worker_evaluators:LongEvaluator", {"notes": str(notes)}, "instant")
         lost = search_with(tmp_path / "lost", executor, long, lose_the_second_node)
         assert cluster.second is None
         assert lost == instant
@@ -107,19 +105,17 @@ def test_searches_on_a_cluster_equal_searches_here(tmp_path, cluster):
 
 def failures(executor, tmp_path, evaluator):
     """A worker that dies twice, and a node with other data, are told in one line each."""
-    settings = json.dumps({"notes": str(tmp_path), "victim": "[SM(10)]", "deaths": 2})
+    settings = {"notes": str(tmp_path), "victim": "[SM(10)]", "deaths": 2}
     dying = EvaluationTask("worker_evaluators:FragileEvaluator", settings, "instant")
     with pytest.raises(WorkerDied, match=r"^the worker process died 2 times in a row[^\n]*$"):
         executor.submit(dying, NETWORK, 0).result()
-    other = EvaluationTask("train_eval:TrainingEvaluator", json.dumps(SETTINGS), "other task")
+    other = EvaluationTask("train_eval:TrainingEvaluator", SETTINGS, "other task")
     with pytest.raises(InvalidInput, match=r"^A worker on [^\n]*other data[^\n]*other task"):
         executor.submit(other, NETWORK, 0).result()
 
 
 def test_no_more_networks_are_trained_at_a_time_than_asked(tmp_path, cluster):
-    long = EvaluationTask(
-        "worker_evaluators:LongEvaluator", json.dumps({"notes": str(tmp_path)}), "instant"
-    )
+    long = EvaluationTask("worker_evaluators:LongEvaluator", {"notes": str(tmp_path)}, "instant")
     busiest = 0
     with RayExecutor(cluster.address, workers=1) as executor:
         futures = [executor.submit(long, NETWORK, seed) for seed in range(4)]

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from gym_cnnarch import Architecture, SearchSpace
+from gym_cnnarch import Architecture
 from tests.helpers.commands import cnnarch
+from train_eval.environments import make_env
 from train_eval.records.importing import import_results
 
 REPLAY = """net,accuracy_best_val,iter_best_val,accuracy_last_val,epsilon
@@ -18,9 +19,13 @@ REPLAY = """net,accuracy_best_val,iter_best_val,accuracy_last_val,epsilon
 """
 
 
+def run_of(path, env_id, run_dir):
+    return import_results(path, env_id, make_env(env_id, evaluator=None).search_space, run_dir)
+
+
 def test_rows_become_episodes_and_the_rest_is_counted(tmp_path):
     (tmp_path / "replay.csv").write_text(REPLAY)
-    imported = import_results(tmp_path / "replay.csv", "CNNArch-SVHN-v0", tmp_path / "run")
+    imported = run_of(tmp_path / "replay.csv", "CNNArch-SVHN-v0", tmp_path / "run")
     assert imported.rows == 7
     assert imported.unique == 2
     assert imported.skipped == {
@@ -35,13 +40,13 @@ def test_rows_become_episodes_and_the_rest_is_counted(tmp_path):
         ("[C(64,3,1), GAP(10)]", 0.5, 0.9, False),  # its first result
     ]
     record = imported.store.find_run(imported.run)
-    space = SearchSpace.from_spec(record.settings["search_space"])
+    space = record.settings.space
     for episode in episodes:
         layers = tuple(space.actions[action] for action in episode.actions)
         assert str(Architecture(layers)) == episode.architecture
     assert record.finished
-    assert record.settings["agent"]["file"] == "replay.csv"
-    again = import_results(tmp_path / "replay.csv", "CNNArch-SVHN-v0", tmp_path / "run")
+    assert record.settings.agent["file"] == "replay.csv"
+    again = run_of(tmp_path / "replay.csv", "CNNArch-SVHN-v0", tmp_path / "run")
     assert again.run == imported.run
     assert len(again.store.episodes(again.run)) == 3
 
@@ -57,10 +62,10 @@ def test_the_published_replay_has_the_papers_mean(shared_data, tmp_path, capsys)
 
 def test_the_published_curves_are_read_whole(shared_data, tmp_path):
     path = shared_data / "metaqnn_cifar10.csv"
-    imported = import_results(path, "CNNArch-CIFAR10-v0", tmp_path / "run")
+    imported = run_of(path, "CNNArch-CIFAR10-v0", tmp_path / "run")
     assert (imported.rows, imported.unique, imported.skipped) == (1000, 1000, {})
     first = imported.store.episodes(imported.run)[0]
-    task = imported.store.find_run(imported.run).settings["task"]
+    task = imported.store.find_run(imported.run).settings.task
     evaluation = imported.store.find(task, Architecture.parse(first.architecture), 0)
     assert len(evaluation.curve) == 20
     assert evaluation.accuracy == max(evaluation.curve) == first.reward

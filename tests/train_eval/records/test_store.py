@@ -8,11 +8,27 @@ from dataclasses import replace
 import pytest
 
 from gym_cnnarch import Architecture, Evaluation, InvalidInput
+from train_eval.records.run_settings import RunSettings
 from train_eval.records.store import FORMAT, EpisodeRecord, RunRecord, Store, StoreError
 
 NETWORK = Architecture.parse("[C(8,3,1), SM(10)]")
 GOOD = Evaluation(0.1 + 0.2, "ok", 5130, 9728, (0.1, 0.1 + 0.2), 1.5, 0.003)
 WORSE = Evaluation(0.2, "diverged", 5130, 9728, (), None, None, "no learning rate")
+
+SETTINGS = RunSettings(
+    env="CNNArch-Digits-v0",
+    search_space={"preset": "digits"},
+    observe_size="bin",
+    task="task",
+    recipe="digits",
+    reward="accuracy",
+    failure_reward=0.0,
+    evaluation_seed=0,
+    agent={"name": "random_walk"},
+    seed=0,
+    budget=3,
+    lookahead=1,
+)
 
 
 def evaluation_rows(path):
@@ -42,14 +58,14 @@ def test_the_first_write_wins(tmp_path):
 
 def test_episodes_come_back_in_order():
     store = Store(":memory:")
-    store.add_run("run", {"seed": 0}, {"numpy": "2.0"})
+    store.add_run(SETTINGS, {"numpy": "2.0"})
     records = [EpisodeRecord(i, (i, 10), 0.5, str(NETWORK), 0.1 * i, i != 1) for i in range(3)]
-    store.add_episodes("run", records[::-1])
-    store.add_episodes("run", records)  # known already
-    assert store.episodes("run") == records
-    assert store.find_run("run") == RunRecord({"seed": 0}, {"numpy": "2.0"}, finished=False)
-    store.finish_run("run")
-    assert store.find_run("run").finished
+    store.add_episodes(SETTINGS.run, records[::-1])
+    store.add_episodes(SETTINGS.run, records)  # known already
+    assert store.episodes(SETTINGS.run) == records
+    assert store.find_run(SETTINGS.run) == RunRecord(SETTINGS, {"numpy": "2.0"}, finished=False)
+    store.finish_run(SETTINGS.run)
+    assert store.find_run(SETTINGS.run).finished
     assert store.find_run("no run") is None
 
 

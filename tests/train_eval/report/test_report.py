@@ -10,11 +10,14 @@ from agents import MetaQNN
 from gym_cnnarch.mdp import START, compile_mdp
 from tests.helpers.commands import cnnarch
 from tests.helpers.instant import make_search
+from train_eval.environments import make_env
 from train_eval.records.importing import import_results
 from train_eval.records.summary import summarise
 from train_eval.report.figures import RunFigures, pareto_front, rolling_mean
 from train_eval.report.page import write_report
 from train_eval.search.offline import learn_offline
+
+SVHN = "CNNArch-SVHN-v0"
 
 
 def run(tmp_path, agent="metaqnn", budget=40, episodes=None):
@@ -52,10 +55,10 @@ def test_a_page_is_complete_and_loads_nothing(capsys, tmp_path):
     assert all(link.startswith("data:image/svg+xml;base64,") for link in links.found)
     assert "script" not in links.tags
     summary = summarise(tmp_path / "run", store, name)
-    for network in summary["top"][:3]:
-        assert f"<code>{network['architecture']}</code>" in html
-        assert f"{network['accuracy']:.2%}" in html
-    assert summary["top"][3]["architecture"] not in html
+    for network in summary.best[:3]:
+        assert f"<code>{network.architecture}</code>" in html
+        assert f"{network.accuracy:.2%}" in html
+    assert summary.best[3].architecture not in html
     assert f"&#34;run&#34;: &#34;{name}&#34;" in html  # what it takes to repeat it
     names = {path.name for path in page.parent.iterdir()}
     figures = (
@@ -69,21 +72,26 @@ def test_a_page_is_complete_and_loads_nothing(capsys, tmp_path):
 @pytest.mark.parametrize("episodes", [1, 5])
 def test_a_run_that_has_just_begun_has_a_page(tmp_path, episodes):
     store, name = run(tmp_path, episodes=episodes)
-    page = write_report(tmp_path / "run", store, name, tmp_path / "out").read_text()
+    page = write_report(
+        summarise(tmp_path / "run", store, name), None, tmp_path / "out"
+    ).read_text()
     assert "not finished yet" in page
 
 
 def test_agents_without_q_values_have_a_page_without_them(tmp_path):
     store, name = run(tmp_path, "random_walk")
-    write_report(tmp_path / "run", store, name, tmp_path / "out")
+    write_report(summarise(tmp_path / "run", store, name), None, tmp_path / "out")
     assert not (tmp_path / "out" / "q_by_type.svg").exists()
 
 
 def test_texts_are_escaped(tmp_path):
     (tmp_path / "<b>&.csv").write_text('net,acc_1\n"[SM(10)]",0.5\n')
-    imported = import_results(tmp_path / "<b>&.csv", "CNNArch-SVHN-v0", tmp_path / "run")
+    imported = import_results(
+        tmp_path / "<b>&.csv", SVHN, make_env(SVHN, evaluator=None).search_space, tmp_path / "run"
+    )
     folder = tmp_path / "out"
-    page = write_report(tmp_path / "run", imported.store, imported.run, folder).read_text()
+    summary = summarise(tmp_path / "run", imported.store, imported.run)
+    page = write_report(summary, None, folder).read_text()
     assert "<b>&.csv" not in page
     assert "&lt;b&gt;&amp;.csv" in page
 
@@ -97,7 +105,7 @@ def test_q_values_are_averages_over_the_visited_choices(tmp_path):
     learn_offline(agent, store.episodes(name), space)
     found = RunFigures(summary, agent)._q_values(lambda layer: "all", ["all"])["all"]
     mdp = compile_mdp(space)
-    first = {e["actions"][0] for e in summary["episodes"]}
+    first = {e.actions[0] for e in summary.episodes}
     values = agent.q_values(mdp.observations[START])
     assert found[1] == pytest.approx(np.mean([values[action] for action in first]))
 

@@ -14,12 +14,13 @@ from agents import PAPER_SCHEDULE, MetaQNN, RandomWalk
 from gym_cnnarch import InvalidInput
 from tests.helpers.instant import DIGITS, InstantEvaluator, make_search
 from tests.helpers.made_up_tables import make_table
-from train_eval.environments import default_lookahead, describe, make_env
+from train_eval.environments import make_env
 from train_eval.parallel.executors import InlineExecutor
 from train_eval.records.run_directory import open_run
 from train_eval.search import search as search_module
 from train_eval.search.agents import make_agent, metaqnn_settings
 from train_eval.search.search import Search
+from train_eval.search.settings import default_lookahead, run_settings
 
 
 class Recording(RandomWalk):
@@ -243,11 +244,10 @@ def test_an_exhausted_space_ends_the_search_well(tmp_path, monkeypatch):
 def test_a_budget_beyond_the_space_is_the_space(tmp_path):
     env = make_env(
         DIGITS,
-        evaluator=None,
+        evaluator=InstantEvaluator(),
         search_space={"preset": "digits", "max_layers": 1, "conv_filters": [8]},
     )
-    env.evaluator = InstantEvaluator()
-    settings = describe(env, {"name": "random_walk"}, seed=0, budget=100)
+    settings = run_settings(env, {"name": "random_walk"}, seed=0, budget=100)
     store = open_run(tmp_path / "run", settings)
     agent = RandomWalk(len(env.search_space.actions))
     learned = list(Search(env, settings, agent, env.evaluator.evaluate, store, InlineExecutor()))
@@ -298,7 +298,7 @@ def test_what_is_looked_up_is_written_in_batches_and_retraced(tmp_path):
     """Nothing was paid for a table's results: they may wait, but none is lost at an end."""
     make_table().save(tmp_path / "table.npz")
     env = make_env("CNNArch-CIFAR10Table-v0", table=str(tmp_path / "table.npz"))
-    settings = describe(env, {"name": "random_walk"}, seed=0, budget=1000)
+    settings = run_settings(env, {"name": "random_walk"}, seed=0, budget=1000)
 
     def run(folder, episodes):
         """Runs the search until it ends or has learned from some episodes; all that is stored."""

@@ -7,7 +7,7 @@ import torch
 from gym_cnnarch import Architecture
 from train_eval.environments import make_env
 from train_eval.parallel.executors import LocalExecutor, worker_environments
-from train_eval.parallel.worker import describe_task
+from train_eval.parallel.task import evaluation_task
 from train_eval.training.evaluator import TrainingEvaluator
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -47,7 +47,7 @@ def test_too_large_a_network_is_out_of_memory_and_the_next_one_trains():
 
 def test_workers_train_on_their_gpus():
     env = make_env("CNNArch-Digits-v0", recipe={"preset": "digits", "epochs": 2})
-    task = describe_task(env)
+    task = evaluation_task(env)
     with LocalExecutor(worker_environments(workers_per_gpu=2)) as executor:
         futures = [executor.submit(task, NETWORK, seed) for seed in range(4)]
         accuracies = [future.result().accuracy for future in futures]

@@ -1,0 +1,50 @@
+"""The command ``cnnarch show``."""
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+from rich.live import Live
+
+from gym_cnnarch import InvalidInput
+from train_eval.cli.options import check_positive
+from train_eval.output import console
+from train_eval.report.terminal import tables
+from train_eval.run import Run
+
+_WATCH_SECONDS = 2.0
+
+
+@dataclass
+class ShowCommand:
+    """Show a run so far: accuracy per epsilon and the best networks."""
+
+    run_dir: tyro.conf.Positional[Path]
+    """The --run-dir of a search."""
+    top: int = 5
+    """Number of networks to list."""
+    json: bool = False
+    """Print all of it as JSON, every network and episode included."""
+    watch: bool = False
+    """Follow a running search until it ends, or until Ctrl-C."""
+
+    def run(self) -> None:
+        """Prints the tables or the JSON."""
+        check_positive(self, "top")
+        if self.json and self.watch:
+            raise InvalidInput("--json prints the run as it is: leave out --watch.")
+        run = Run(self.run_dir)
+        summary = run.summary
+        if self.json:
+            print(json.dumps(summary.as_json(), indent=2))
+            return
+        if not self.watch:
+            console.out.print(tables(summary, self.top))
+            return
+        with Live(tables(summary, self.top), console=console.out, auto_refresh=False) as live:
+            while not summary.finished:
+                time.sleep(_WATCH_SECONDS)
+                summary = run.summary
+                live.update(tables(summary, self.top), refresh=True)

@@ -1,0 +1,41 @@
+"""The command ``cnnarch train``."""
+
+from dataclasses import dataclass
+
+import tyro
+
+from gym_cnnarch import Architecture
+from train_eval.cli.options import TrainingOptions
+from train_eval.environments import make_env, needs_training
+from train_eval.output import console
+
+
+@dataclass
+class TrainCommand(TrainingOptions):
+    """Train one network and show its curve, parameters, MACs and seconds."""
+
+    architecture: tyro.conf.Positional[str] = tyro.MISSING
+    """The network, such as "[C(16,3,1), P(2,2), FC(32), SM(10)]"."""
+    seed: int = 0
+    """Seed of the training."""
+
+    def run(self) -> None:
+        """Trains the network, printing the curve as it grows."""
+        architecture = Architecture.parse(self.architecture)
+        env = make_env(self.env, **self.kwargs())
+        env.search_space.validate(architecture)
+        evaluator = needs_training(env, self.env)
+        console.say(f"{architecture} on {evaluator.dataset}")
+        evaluation = evaluator.train(
+            architecture,
+            self.seed,
+            lambda epoch, accuracy: console.out.print(f"epoch {epoch:3}   accuracy {accuracy:.2%}"),
+        )
+        reason = f": {evaluation.message}" if evaluation.message else ""
+        console.say(f"{evaluation.status}{reason}")
+        console.out.print(f"best validation accuracy {evaluation.accuracy:.2%}")
+        console.out.print(f"parameters {evaluation.parameters:,}   MACs {evaluation.macs:,}")
+        console.out.print(
+            f"initial learning rate {evaluation.learning_rate:g}   "
+            f"seconds {evaluation.train_seconds:.1f}"
+        )

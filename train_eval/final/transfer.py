@@ -1,0 +1,65 @@
+"""A network of one data set, trained on another."""
+
+from pathlib import Path
+
+from gym_cnnarch import Architecture, InvalidInput
+from gym_cnnarch.architecture import GlobalAveragePool, Softmax
+from gym_cnnarch.shapes import count_parameters
+from train_eval.final.finalize import (
+    Candidate,
+    OnTrained,
+    evaluate,
+    final_task,
+    load_test_images,
+    train_all,
+    write_results,
+)
+from train_eval.final.recipe import FinalRecipe
+from train_eval.records.final_results import FinalResults
+from train_eval.training.evaluator import TrainingEvaluator
+
+
+def transfer(
+    architecture: Architecture,
+    evaluator: TrainingEvaluator,
+    recipe: FinalRecipe,
+    folder: Path,
+    initial: Path | None,
+    seed: int,
+    workers: int | None,
+    on_trained: OnTrained,
+) -> FinalResults:
+    """Trains one network on an evaluator's data, tests it, and writes its files.
+
+    Args:
+        architecture: The network, for the data's number of classes.
+        evaluator: Of the other data set.
+        recipe: How the network is trained.
+        folder: Where its files go.
+        initial: Weights to begin with (.safetensors) where they fit; None for random ones.
+        seed: Seed of the training.
+        workers: See ``finalize``; there is one network.
+        on_trained: Called when the network has ended.
+
+    Raises:
+        InvalidInput: If the data set has no test images.
+    """
+    test = load_test_images(evaluator)
+    if test is None:
+        raise InvalidInput(f"{evaluator.dataset} has no test images to compare by.")
+    parameters = count_parameters(architecture, evaluator.input_shape)
+    chosen = [Candidate("01", architecture, None, parameters)]
+    weights = {} if initial is None else {str(architecture): str(initial.resolve())}
+    task = final_task(evaluator, recipe, folder, chosen, weights)
+    failed = train_all(chosen, task, seed, workers, on_trained)
+    results = evaluate(chosen, folder, test, 1, evaluator.device, failed)
+    if results.networks:
+        write_results(folder, results, onnx=False)
+    return results
+
+
+def for_classes(architecture: Architecture, num_classes: int) -> Architecture:
+    """The same network for another number of classes."""
+    *body, end = architecture.layers
+    kind = GlobalAveragePool if isinstance(end, GlobalAveragePool) else Softmax
+    return Architecture((*body, kind(num_classes)))

@@ -1,0 +1,72 @@
+"""The settings that the course of a run depends on."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from gym_cnnarch import SearchSpace
+from gym_cnnarch.mdp import ObserveSize
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """Everything that the course of a run depends on; equal settings are the same run.
+
+    Attributes:
+        env: The environment's id.
+        search_space: Its limits.
+        observe_size: What the agent sees of the representation size.
+        task: The evaluator's task: data, split and recipe.
+        recipe: The recipe as it was asked for, to be read by people.
+        reward: The reward's name.
+        failure_reward: The reward of a failed evaluation.
+        evaluation_seed: Seed of the evaluations.
+        agent: The agent's name and settings.
+        seed: The agent's seed.
+        budget: Number of unique networks.
+        lookahead: The agent acts at episode t having learned the episodes up to t - lookahead.
+    """
+
+    env: str
+    search_space: dict[str, Any]
+    observe_size: ObserveSize
+    task: str
+    recipe: Any
+    reward: str
+    failure_reward: float
+    evaluation_seed: int
+    agent: dict[str, Any]
+    seed: int
+    budget: int
+    lookahead: int
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data; lists where Python has tuples."""
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return plain
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> "RunSettings":
+        """The inverse of ``as_json``; what a newer version has added is left out.
+
+        Raises:
+            ValueError: If it does not describe a run.
+        """
+        names = [field.name for field in dataclasses.fields(cls)]
+        if missing := [name for name in names if name not in plain]:
+            raise ValueError(f"the run's settings lack {', '.join(missing)}")
+        return cls(**{name: plain[name] for name in names})
+
+    @property
+    def run(self) -> str:
+        """The run's name in the store: a hash of the settings."""
+        text = json.dumps(self.as_json(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def space(self) -> SearchSpace:
+        """The search space of the limits."""
+        return SearchSpace.from_spec(self.search_space)

@@ -1,0 +1,243 @@
+"""The front door: ``run_search`` searches, ``Run`` is what a search leaves behind."""
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agents import PAPER_SCHEDULE, Agent
+from gym_cnnarch import InvalidInput
+from gym_cnnarch.env import CNNArchEnv
+from train_eval.environments import make_env, training_evaluator
+from train_eval.parallel.options import ExecutorOptions, Workplace
+from train_eval.parallel.task import evaluation_task
+from train_eval.records.final_results import FinalResults, final_results
+from train_eval.records.run_directory import (
+    LOCK,
+    check_folder,
+    find_run,
+    in_use,
+    open_run,
+    recorded_settings,
+)
+from train_eval.records.summary import EpisodeRow, NetworkRow, Summary, summarise
+from train_eval.search.agents import make_agent, search_settings
+from train_eval.search.search import Learned, Search
+from train_eval.search.settings import default_lookahead, run_settings
+
+if TYPE_CHECKING:
+    from train_eval.final.recipe import FinalRecipe
+
+_EXECUTOR_OPTIONS = {field.name for field in dataclasses.fields(ExecutorOptions)} - {"executor"}
+
+Follow = Callable[[Search], Iterable[Learned]]
+
+
+def run_search(
+    env: str = "CNNArch-Digits-v0",
+    agent: str | Agent = "metaqnn",
+    budget: int | None = None,
+    *,
+    run_dir: str | Path,
+    seed: int = 0,
+    agent_settings: Mapping[str, Any] | None = None,
+    store: str | Path | None = None,
+    lookahead: int | None = None,
+    executor: str | Executor | None = None,
+    on_episode: Callable[[Learned], None] | None = None,
+    follow: Follow = iter,
+    **options: Any,
+) -> "Run":
+    """Searches for good networks, or continues a search; every result is kept.
+
+    What ``cnnarch search`` does, with the same names:
+    ``run_search("CNNArch-Digits-v0", budget=100, run_dir="runs/x")``. The same call, or the same
+    command, continues a search that was stopped at any moment.
+
+    Args:
+        env: Id of the environment.
+        agent: ``metaqnn``, ``random_walk``, ``uniform``, ``evolution``, ``reinforce``,
+            ``module:class``, or a new agent; it must be deterministic.
+        budget: Number of unique networks; None for that of the schedule, the paper's 2,700.
+        run_dir: Folder of the run.
+        seed: The agent's seed, where it is made by its name.
+        agent_settings: Keyword arguments of an agent that is made by its name.
+        store: File of results to share with other runs; None for one in the folder.
+        lookahead: Episodes that the agent may act ahead of what it has learned; None for the
+            recorded one, else 1 for one worker and 8 per worker for more.
+        executor: ``inline``, ``local``, ``ray``, or any ``concurrent.futures.Executor``, which
+            stays open; None for local workers, and inline where nothing is trained.
+        on_episode: Called with each episode when the agent has learned from it.
+        follow: Called with the search; yields its episodes while it shows them.
+        options: ``workers`` (of one's own executor: how many networks it trains at a time) and the
+            other options of ``ExecutorOptions``; all others are arguments of the environment, such
+            as ``recipe``, ``search_space``, ``dataset`` and ``device``.
+
+    Returns:
+        The run, finished.
+
+    Raises:
+        InvalidInput: If an argument cannot be used, or the folder holds another run.
+        StoreError: If the store cannot be read or written.
+        WorkersUnavailable: If no worker process can be started.
+    """
+    run_dir = Path(run_dir)
+    where = ExecutorOptions(**{k: options.pop(k) for k in list(options) if k in _EXECUTOR_OPTIONS})
+    where.check_executor()
+    for name, number in (("budget", budget), ("lookahead", lookahead)):
+        if number is not None and number < 1:
+            raise InvalidInput(f"{name} must be at least 1, but is {number}.")
+    check_folder(run_dir)
+    made = make_env(env, **options)
+    settings, made_agent, budget = _agent(agent, agent_settings or {}, budget, seed, made)
+    if made.evaluator is None:
+        raise InvalidInput(f"{env} has no evaluator: a search needs one.")
+    trains = training_evaluator(made) is not None
+    with _workplace(executor, where, made, trains) as workplace, in_use(run_dir / LOCK):
+        if lookahead is None:
+            known = recorded_settings(run_dir)
+            lookahead = known.lookahead if known else default_lookahead(workplace.workers, budget)
+        described = run_settings(made, settings, seed, budget, lookahead)
+        data = {
+            name: str(made.evaluator_settings[name])
+            for name in ("dataset", "data_root")
+            if trains and made.evaluator_settings.get(name) is not None
+        }
+        store_path = None if store is None else Path(store)
+        opened = open_run(run_dir, described, store_path, workplace.workers, data)
+        search = Search(
+            made, described, made_agent, workplace.evaluate, opened, workplace.executor,
+            workplace.workers,
+        )  # fmt: skip
+        with contextlib.closing(_episodes(search, follow)) as episodes:
+            for learned in episodes:
+                if on_episode is not None:
+                    on_episode(learned)
+        opened.close()
+    return Run(run_dir)
+
+
+class Run:
+    """A search's run, finished or not, as it is on disk when a property is read.
+
+    Args:
+        run_dir: The folder of a search or of imported results.
+
+    Raises:
+        InvalidInput: If the folder holds no run, or its store is gone.
+    """
+
+    def __init__(self, run_dir: str | Path) -> None:
+        self.run_dir = Path(run_dir)
+        self._store, self._name = find_run(self.run_dir)
+
+    @classmethod
+    def open(cls, run_dir: str | Path) -> "Run":
+        """The run in a folder."""
+        return cls(run_dir)
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.run_dir)!r})"
+
+    @property
+    def summary(self) -> Summary:
+        """All that is known of the run so far."""
+        return summarise(self.run_dir, self._store, self._name)
+
+    @property
+    def networks(self) -> tuple[NetworkRow, ...]:
+        """The networks in the order in which the run met them, failed ones included."""
+        return self.summary.networks
+
+    @property
+    def episodes(self) -> tuple[EpisodeRow, ...]:
+        """The episodes in order."""
+        return self.summary.episodes
+
+    def best(self, count: int = 1) -> tuple[NetworkRow, ...]:
+        """The best networks by validation accuracy whose training succeeded."""
+        return self.summary.best[:count]
+
+    def report(self, folder: str | Path | None = None, top: int = 10) -> Path:
+        """Writes one page of the run with its figures, and returns its path.
+
+        Args:
+            folder: Where to; None for ``report`` in the run's folder.
+            top: Number of networks to show.
+
+        Raises:
+            InvalidInput: If matplotlib is missing.
+        """
+        from train_eval.report.page import write_report
+
+        results = final_results(self.run_dir)
+        place = self.run_dir / "report" if folder is None else Path(folder)
+        return write_report(self.summary, results, place, top)
+
+    def finalize(
+        self,
+        recipe: "str | Mapping[str, Any] | FinalRecipe" = "one-cycle",
+        networks: int = 10,
+        ensemble: int = 5,
+        folder: str | Path | None = None,
+        seed: int = 0,
+        workers: int | None = None,
+        **env_arguments: Any,
+    ) -> FinalResults:
+        """Trains the best networks on all training images and tests them once.
+
+        What is trained already is not trained again.
+
+        Args:
+            recipe: A preset of final recipes, or settings.
+            networks: Number of networks, the best by validation accuracy.
+            ensemble: Number of networks whose probabilities are averaged.
+            folder: Where the networks go; None for ``final`` in the run's folder.
+            seed: Seed of the trainings.
+            workers: Networks to train at a time; None for one per GPU, or per core without GPUs.
+            env_arguments: ``dataset``, ``data_root`` or ``device``, where they are others now.
+
+        Raises:
+            InvalidInput: If the run trained nothing, or its data are not here.
+        """
+        from train_eval.final.finalize import finalize
+        from train_eval.final.recipe import FinalRecipe
+
+        return finalize(
+            self.summary, FinalRecipe.from_spec(recipe), networks, ensemble, folder, seed, workers,
+            **env_arguments,
+        )  # fmt: skip
+
+
+def _agent(
+    agent: str | Agent, given: Mapping[str, Any], budget: int | None, seed: int, env: CNNArchEnv
+) -> tuple[dict[str, Any], Agent, int]:
+    """The agent's settings in full, the agent, and the budget, at most the space."""
+    total = given["schedule"].total if "schedule" in given else PAPER_SCHEDULE.total
+    budget = min(budget or total, env.search_space.count())
+    if isinstance(agent, str):
+        settings = search_settings(agent, budget, given)
+        return settings, make_agent(settings, env.search_space, seed), budget
+    if given:
+        raise InvalidInput("agent_settings are for an agent that is made by its name.")
+    kind = type(agent)
+    return {"name": f"{kind.__module__}:{kind.__qualname__}"}, agent, budget
+
+
+@contextlib.contextmanager
+def _workplace(
+    executor: str | Executor | None, options: ExecutorOptions, env: CNNArchEnv, trains: bool
+) -> Iterator[Workplace]:
+    if isinstance(executor, Executor) and env.evaluator is not None:
+        evaluate = evaluation_task(env) if env.evaluator_name else env.evaluator.evaluate
+        yield Workplace(executor, evaluate, options.workers or 1)
+        return
+    chosen: Any = executor
+    with dataclasses.replace(options, executor=chosen).open(env, trains) as workplace:
+        yield workplace
+
+
+def _episodes(search: Search, follow: Follow) -> Generator[Learned]:
+    yield from follow(search)

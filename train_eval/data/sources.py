@@ -13,9 +13,9 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 from gym_cnnarch import InvalidInput
-from train_eval.data import cache, folder
+from train_eval.data import cache, cluttered_digits, folder
 
-Part = Literal["train", "test"]
+Part = Literal["train", "validation", "test"]
 
 _UNREADABLE = (ValueError, OSError, EOFError, TypeError, zipfile.BadZipFile)  # an .npz file
 
@@ -26,7 +26,7 @@ TORCHVISION = {
     "mnist": "MNIST",
     "fashionmnist": "FashionMNIST",
 }
-NAMES = f"{', '.join(TORCHVISION)}, digits, folder:PATH or npz:FILE"
+NAMES = f"{', '.join(TORCHVISION)}, digits, cluttered_digits, folder:PATH or npz:FILE"
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,18 +56,27 @@ def load_dataset(
 
     Args:
         name: ``cifar10``, ``cifar100``, ``svhn``, ``mnist``, ``fashionmnist`` (found under
-            ``data_root`` or downloaded to it); ``digits`` (embedded); ``folder:PATH``
-            (PATH/train/<class>/*.png or jpg, and PATH/test likewise); ``npz:FILE`` (x_train,
-            y_train, x_test, y_test: (N, n, n) or (N, n, n, channels) uint8, and (N,) integers).
+            ``data_root`` or downloaded to it); ``digits`` and ``cluttered_digits`` (embedded);
+            ``folder:PATH`` (PATH/train/<class>/*.png or jpg, and PATH/test likewise); ``npz:FILE``
+            (x_train, y_train, x_test, y_test: (N, n, n) or (N, n, n, channels) uint8, and (N,)
+            integers).
         data_root: Where torchvision's files lie; None for the user's cache.
-        part: The training images, from which validation images are split, or the test images.
+        part: The training images, from which validation images are split where the data set has
+            none of its own; those validation images; or the test images.
         image_size: Side to which images are cropped to a square and resized; None for as they are.
 
     Raises:
         InvalidInput: If there is no such data set, or it cannot be used.
     """
+    if part == "validation" and not has_validation_images(name):
+        raise InvalidInput(f"{name} has no validation images of its own.")
     if name == "digits":
         return _digits(part, image_size)
+    if name == "cluttered_digits":
+        images, labels, names = cluttered_digits.make(part)
+        return _in_memory(
+            images if image_size is None else _resized(images, image_size), labels, names
+        )
     if name.startswith("folder:"):
         return ImageData(
             *folder.load(Path(name.removeprefix("folder:")).expanduser(), part, image_size)
@@ -88,18 +97,26 @@ def load_train_and_test(
         InvalidInput: If one of them cannot be used, or they differ in their classes or their shape.
     """
     train = load_dataset(name, data_root, "train", image_size)
-    test = load_dataset(name, data_root, "test", image_size)
-    if train.class_names != test.class_names:
-        raise InvalidInput(
-            f"The test images of {name} have other classes than its training images: "
-            f"{', '.join(test.class_names)}, not {', '.join(train.class_names)}."
-        )
-    if train.images.shape[1:] != test.images.shape[1:]:
-        raise InvalidInput(
-            f"The test images of {name} have the shape {test.images.shape[1:]}, its training "
-            f"images {train.images.shape[1:]}: set image_size, and give both the same channels."
-        )
-    return train, test
+    return train, _like(train, name, data_root, "test", image_size)
+
+
+def load_own_validation(
+    name: str, train: ImageData, data_root: str | Path | None = None, image_size: int | None = None
+) -> ImageData | None:
+    """The validation images that a data set brings along, None where they are split off.
+
+    Raises:
+        InvalidInput: If they cannot be used, or differ from the training images in their classes or
+            their shape.
+    """
+    if not has_validation_images(name):
+        return None
+    return _like(train, name, data_root, "validation", image_size)
+
+
+def has_validation_images(name: str) -> bool:
+    """Whether a data set has validation images of its own, none of them among those to train on."""
+    return name == "cluttered_digits"
 
 
 def has_test_images(name: str) -> bool:
@@ -112,6 +129,24 @@ def has_test_images(name: str) -> bool:
         with contextlib.suppress(*_UNREADABLE), np.load(path, allow_pickle=False) as archive:
             return "x_test" in archive
     return True
+
+
+def _like(
+    train: ImageData, name: str, data_root: str | Path | None, part: Part, image_size: int | None
+) -> ImageData:
+    """Another part of a data set, refused if it does not fit the training images."""
+    other = load_dataset(name, data_root, part, image_size)
+    if train.class_names != other.class_names:
+        raise InvalidInput(
+            f"The {part} images of {name} have other classes than its training images: "
+            f"{', '.join(other.class_names)}, not {', '.join(train.class_names)}."
+        )
+    if train.images.shape[1:] != other.images.shape[1:]:
+        raise InvalidInput(
+            f"The {part} images of {name} have the shape {other.images.shape[1:]}, its training "
+            f"images {train.images.shape[1:]}: set image_size, and give both the same channels."
+        )
+    return other
 
 
 def stratified_split(

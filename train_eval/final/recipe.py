@@ -15,7 +15,7 @@ NORMALISATIONS = ("contrast", "channels")
 DEFAULT = "one-cycle"
 """The preset of those who name none."""
 
-_DIGITS = ("digits", "mnist", "svhn")  # a mirrored digit is another, or none
+_DIGITS = ("digits", "cluttered_digits", "mnist", "svhn")  # a mirrored digit is another, or none
 
 
 def mirrors(recipe: "FinalRecipe", dataset: str) -> bool:

@@ -73,6 +73,14 @@ class TrainingData:
         chance: Accuracy of always answering the commonest class of the validation images; 1 / K for
             K balanced classes.
         split: Hash of which images train and which validate.
+
+    Args:
+        data: The data set's training images.
+        recipe: Which of them are used.
+        device: Where they are used.
+        test: The data set's test images, if networks are to be tested.
+        validation: The data set's own validation images, all of which are used; None: they are
+            split off the training images.
     """
 
     def __init__(
@@ -81,8 +89,13 @@ class TrainingData:
         recipe: Recipe,
         device: torch.device,
         test: ImageData | None = None,
+        validation: ImageData | None = None,
     ) -> None:
-        train, validation = stratified_split(data.labels, recipe.validation_size, "validation")
+        if validation is None:
+            validation = data
+            train, held_out = stratified_split(data.labels, recipe.validation_size, "validation")
+        else:
+            train, held_out = np.arange(len(data.labels)), np.arange(len(validation.labels))
         if recipe.train_size is not None and recipe.train_size < len(train):
             _, chosen = stratified_split(data.labels[train], recipe.train_size, "training")
             train = train[chosen]
@@ -90,10 +103,10 @@ class TrainingData:
         self.num_classes = len(data.class_names)
         self.device = device
         self.train = Images(data, train, device)
-        self.validation = Images(data, validation, device)
+        self.validation = Images(validation, held_out, device)
         self.test = None if test is None else Images(test, np.arange(len(test.labels)), device)
-        self.chance = np.bincount(data.labels[validation]).max() / len(validation)
-        self.split = hashlib.sha256(train.tobytes() + validation.tobytes()).hexdigest()
+        self.chance = np.bincount(validation.labels[held_out]).max() / len(held_out)
+        self.split = hashlib.sha256(train.tobytes() + held_out.tobytes()).hexdigest()
 
     def prepare(self) -> None:
         """Reads the images once, so that this is not part of the first network's time."""

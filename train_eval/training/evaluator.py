@@ -8,7 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from gym_cnnarch import Architecture, Evaluation, InvalidInput
-from train_eval.data.sources import NAMES, load_dataset, load_train_and_test
+from train_eval.data.sources import (
+    NAMES,
+    load_dataset,
+    load_own_validation,
+    load_train_and_test,
+)
 from train_eval.records.store import Store
 from train_eval.training.batches import TrainingData
 from train_eval.training.device import find_device
@@ -30,7 +35,8 @@ class Trainer:
     Attributes:
         task: Names data, split and recipe: what makes two results comparable.
         dataset, data_root, device: As they were asked for.
-        fingerprints: Hashes of the training images and, if they are asked for, the test images.
+        fingerprints: Hashes of the training images, the data set's own validation images if it has
+            any, and the test images if they are asked for.
         input_shape: (channels, n, n).
         num_classes: Number of classes.
 
@@ -55,11 +61,12 @@ class Trainer:
             if test
             else (load_dataset(dataset, data_root, "train", size), None)
         )
-        self.data = TrainingData(data, self.recipe, find_device(device), tested)
+        validation = load_own_validation(dataset, data, data_root, size)
+        self.data = TrainingData(data, self.recipe, find_device(device), tested, validation)
         self.dataset = dataset
         self.data_root = None if data_root is None else str(data_root)
         self.device = device
-        self.fingerprints = [d.fingerprint for d in (data, tested) if d is not None]
+        self.fingerprints = [d.fingerprint for d in (data, validation, tested) if d is not None]
         self.input_shape = self.data.input_shape
         self.num_classes = self.data.num_classes
         self.task = _task_name(dataset, "".join(self.fingerprints), self.data.split, self.recipe)

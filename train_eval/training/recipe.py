@@ -27,7 +27,8 @@ class Recipe:
         max_restarts: Most restarts.
         dropout: Whether dropout follows every two layers, the i-th of n with p = i / (2 n).
         validation_size: Training images held out for the reward, the class balance kept: a number
-            of images, or a share of them if below 1.
+            of images, or a share of them if below 1. Not used where the data set brings its own
+            validation images: all of those give the reward.
         train_size: Most training images, a subset with the class balance kept; None for all.
         image_size: Side in pixels to which images are cropped to a square and resized; None to
             leave them as they are.

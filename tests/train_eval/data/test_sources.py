@@ -8,6 +8,7 @@ from gym_cnnarch import InvalidInput
 from train_eval.data.sources import (
     has_test_images,
     load_dataset,
+    load_own_validation,
     load_train_and_test,
     stratified_split,
 )
@@ -57,6 +58,12 @@ def test_test_images_must_be_like_the_training_images(tmp_path):
     write_images(tmp_path / "grey" / "test", mode="L")
     with pytest.raises(InvalidInput, match=r"shape \(1, 8, 8\), its training images \(3, 8, 8\)"):
         load_train_and_test(f"folder:{tmp_path / 'grey'}")
+
+
+def test_a_data_set_without_validation_images_has_them_split_off():
+    assert load_own_validation("digits", load_dataset("digits")) is None
+    with pytest.raises(InvalidInput, match=r"digits has no validation images of its own"):
+        load_dataset("digits", part="validation")
 
 
 def test_grey_images_have_one_channel(tmp_path):

@@ -150,6 +150,17 @@ def test_training_and_validation_images_are_disjoint_and_balanced():
         assert np.abs(share - np.bincount(data.labels) / len(data.labels)).max() < 0.005
 
 
+def test_a_data_set_s_own_validation_images_are_all_used_and_nothing_is_split_off():
+    data, validation = load_dataset("digits"), load_dataset("digits", part="test")
+    split = TrainingData(data, QUICK, CPU, validation=validation)
+    assert (len(split.train), len(split.validation)) == (1437, 360)
+    shown = split.validation.batch(torch.arange(360)).numpy()
+    assert np.array_equal(shown, validation.images.astype(np.float32))
+    assert split.chance == np.bincount(validation.labels).max() / 360
+    fewer = TrainingData(data, dataclasses.replace(QUICK, train_size=500), CPU, None, validation)
+    assert (len(fewer.train), len(fewer.validation)) == (500, 360)
+
+
 def test_inputs_are_standardised_by_the_training_images(digits):
     inputs = digits.inputs(digits.train, torch.arange(len(digits.train)))
     assert float(inputs.mean()) == pytest.approx(0, abs=1e-4)

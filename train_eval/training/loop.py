@@ -9,10 +9,12 @@ from torch import nn
 
 from gym_cnnarch import Architecture, Evaluation, shapes
 from gym_cnnarch.evaluation import Status
+from train_eval.training import restarts
 from train_eval.training.batches import Images, TrainingData
 from train_eval.training.device import Precision, check_device, one_thread, seeded
 from train_eval.training.network import build_network
 from train_eval.training.recipe import Recipe
+from train_eval.training.restarts import Failure, Losses
 
 EpochCallback = Callable[[int, float], None]
 """Told the number of finished epochs and the validation accuracy after the last."""
@@ -89,37 +91,43 @@ class _Attempt:
         self._deadline = time.perf_counter() + limit
 
     def run(self, architecture: Architecture) -> tuple[Status, str]:
-        """Restarts with smaller learning rates until the first epoch beats chance."""
+        """Restarts with smaller learning rates while a try fails by the recipe's rule."""
+        failures: list[Failure] = []
         for restart in range(self.recipe.max_restarts + 1):
             self.learning_rate = self.recipe.learning_rate * self.recipe.restart_factor**restart
             self.curve = []
-            network = build_network(
-                architecture, self.data.input_shape, self.data.num_classes, self.recipe.dropout
-            )
-            network = network.to(self.data.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-            for finite in self._epochs(network, self.learning_rate):
-                first = len(self.curve) == 1
-                if not finite and not first:
-                    return "diverged", f"the loss was not finite in epoch {len(self.curve)}"
-                if first and not (finite and self.curve[0] > self.data.chance):
-                    break
-            else:
+            failure = self._try(architecture, self.learning_rate)
+            if failure is None:
                 return "ok", ""
-        return "diverged", (
-            f"the first epoch did not beat chance ({self.data.chance:.3f}) at "
-            f"{self.recipe.max_restarts + 1} learning rates down to {self.learning_rate:.2g}"
-        )
+            if not failure.restarts:
+                return "diverged", failure.reason
+            failures.append(failure)
+        assert self.learning_rate is not None
+        return "diverged", restarts.describe(failures, self.learning_rate)
 
-    def _epochs(self, network: nn.Module, learning_rate: float) -> Iterator[bool]:
-        """Trains epoch by epoch, extends the curve, and yields whether the loss was finite."""
+    def _try(self, architecture: Architecture, learning_rate: float) -> Failure | None:
+        """Trains anew, until the recipe's last epoch or until an epoch fails."""
+        data, recipe = self.data, self.recipe
+        network = build_network(
+            architecture, data.input_shape, data.num_classes, recipe.dropout, recipe.batch_norm
+        )
+        network = network.to(data.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        for losses in self._epochs(network, learning_rate):
+            failure = restarts.failure(recipe.restart_on, losses, self.curve, data.chance)
+            if failure is not None:
+                return failure
+        return None
+
+    def _epochs(self, network: nn.Module, learning_rate: float) -> Iterator[Losses]:
+        """Trains epoch by epoch, extends the curve, and yields the losses so far."""
         device, recipe = self.data.device, self.recipe
         optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate, fused=True)
         precision = Precision(device)
+        losses = Losses()
         for epoch in range(recipe.epochs):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate * recipe.decay ** (epoch // recipe.decay_every)
             network.train()
-            total = torch.zeros((), device=device)
             order = torch.randperm(len(self.data.train)).to(device)
             for positions in order.split(recipe.batch_size):
                 self._check_time()
@@ -129,11 +137,11 @@ class _Attempt:
                 loss = nn.functional.cross_entropy(logits.float(), labels)
                 optimizer.zero_grad()
                 precision.step(loss, optimizer)
-                total += loss.detach()
+                losses.add(loss.detach())
             self.curve.append(self._accuracy(network, self.data.validation, precision))
             if self.on_epoch is not None:
                 self.on_epoch(len(self.curve), self.curve[-1])
-            yield bool(total.isfinite())
+            yield losses
         if self.data.test is not None:
             self.test_accuracy = self._accuracy(network, self.data.test, precision)
 

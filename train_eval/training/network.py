@@ -13,6 +13,7 @@ def build_network(
     input_shape: tuple[int, int, int],
     num_classes: int,
     dropout: bool = False,
+    batch_norm: bool = False,
 ) -> nn.Sequential:
     """The network that an architecture describes, with the paper's Xavier initialisation.
 
@@ -25,6 +26,9 @@ def build_network(
         num_classes: Number of logits.
         dropout: Whether dropout follows every two layers, the i-th of n with p = i / (2 n)
             (paper, section 5).
+        batch_norm: Whether batch normalisation stands between each convolution and its ReLU. The
+            convolution then has no bias of its own. ``shapes.count_parameters`` still counts one:
+            it is what scale and shift leave when they are folded into the convolution.
 
     Returns:
         A module from (N, channels, height, width) float to (N, num_classes) logits.
@@ -44,7 +48,7 @@ def build_network(
     for number, (layer, shape) in enumerate(
         zip(architecture.layers, inputs, strict=False), start=1
     ):
-        network.add_module(f"{number}:{layer}", _module(layer, shape))
+        network.add_module(f"{number}:{layer}", _module(layer, shape, batch_norm))
         if number % 2 == 0 and number // 2 <= dropouts:
             i = number // 2
             network.add_module(f"{number}:dropout", nn.Dropout(i / (2 * dropouts)))
@@ -52,12 +56,13 @@ def build_network(
     return network
 
 
-def _module(layer: Layer, shape: tuple[int, ...]) -> nn.Module:
+def _module(layer: Layer, shape: tuple[int, ...], batch_norm: bool) -> nn.Module:
     match layer:
-        case Conv(filters, receptive_field):
-            return nn.Sequential(
-                nn.Conv2d(shape[0], filters, receptive_field, padding="same"), nn.ReLU()
-            )
+        case Conv(filters, size):
+            if batch_norm:
+                convolution = nn.Conv2d(shape[0], filters, size, padding="same", bias=False)
+                return nn.Sequential(convolution, nn.BatchNorm2d(filters), nn.ReLU())
+            return nn.Sequential(nn.Conv2d(shape[0], filters, size, padding="same"), nn.ReLU())
         case Pool(receptive_field, stride):
             return nn.MaxPool2d(receptive_field, stride)
         case FullyConnected(neurons):

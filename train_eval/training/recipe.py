@@ -4,12 +4,14 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, Literal, get_args, get_origin
 
 from gym_cnnarch import InvalidInput
 from gym_cnnarch.presets import read_spec
 
-_MAY_BE_ZERO = ("max_restarts", "dropout")
+RestartOn = Literal["chance", "loss"]
+
+_MAY_BE_ZERO = ("max_restarts", "dropout", "batch_norm")
 
 
 @dataclass(frozen=True)
@@ -22,10 +24,13 @@ class Recipe:
         learning_rate: Adam's initial learning rate; its betas are 0.9 and 0.999, epsilon 1e-8.
         decay: Factor on the learning rate every ``decay_every`` epochs.
         decay_every: Epochs.
-        restart_factor: Factor on the initial learning rate at a restart: training starts anew while
-            the first epoch does not beat chance.
+        restart_on: When training starts anew: ``chance``: the first epoch does not beat chance;
+            ``loss``: the loss is not finite in any epoch, or has not fallen after the first epochs
+            (see ``restarts.py``), so that a network which merely learns slowly keeps its accuracy.
+        restart_factor: Factor on the initial learning rate at a restart.
         max_restarts: Most restarts.
         dropout: Whether dropout follows every two layers, the i-th of n with p = i / (2 n).
+        batch_norm: Whether batch normalisation stands between each convolution and its ReLU.
         validation_size: Training images held out for the reward, the class balance kept: a number
             of images, or a share of them if below 1. Not used where the data set brings its own
             validation images: all of those give the reward.
@@ -43,9 +48,11 @@ class Recipe:
     learning_rate: float = 0.001
     decay: float = 0.2
     decay_every: int = 5
+    restart_on: RestartOn = "chance"
     restart_factor: float = 0.4
     max_restarts: int = 5
     dropout: bool = True
+    batch_norm: bool = False
     validation_size: float = 5000
     train_size: int | None = None
     image_size: int | None = None
@@ -58,7 +65,9 @@ class Recipe:
                 raise InvalidInput(
                     f"The recipe's {field.name} must be {_names(field.type)}, but is {value!r}."
                 )
-            if value is None or (field.name in _MAY_BE_ZERO and value == 0):
+            if value is None or isinstance(value, str):
+                continue
+            if field.name in _MAY_BE_ZERO and value == 0:
                 continue
             if not (value > 0 and math.isfinite(value)):
                 raise InvalidInput(f"The recipe's {field.name} must be positive, but is {value!r}.")
@@ -83,12 +92,16 @@ class Recipe:
 
 def has_type(value: Any, types: Any) -> bool:
     """Whether a setting is of its field's type; an integer will do for a float."""
+    if get_origin(types) is Literal:
+        return isinstance(value, str) and value in get_args(types)
     if isinstance(value, bool):
         return types is bool or bool in get_args(types)
     return isinstance(value, types) or (isinstance(value, int) and isinstance(0.0, types))
 
 
 def _names(types: Any) -> str:
+    if get_origin(types) is Literal:
+        return " or ".join(map(repr, get_args(types)))
     return getattr(types, "__name__", None) or str(types).replace(" | ", " or ")
 
 

@@ -1,6 +1,7 @@
 """One network, one recipe: the paper's loop, and failures as results."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -106,6 +107,66 @@ def test_a_loss_that_is_not_finite_is_diverged(digits, monkeypatch):
     result = train(SMALL, digits, QUICK)
     assert result.status == "diverged"
     assert "not finite in epoch 2" in result.message
+
+
+def scaled_losses(monkeypatch, factors):
+    """Multiplies the loss of step i (0, 1, ...) by factors(i)."""
+    cross_entropy = torch.nn.functional.cross_entropy
+    steps = itertools.count()
+    monkeypatch.setattr(
+        training.nn.functional,
+        "cross_entropy",
+        lambda logits, labels: cross_entropy(logits, labels) * factors(next(steps)),
+    )
+
+
+ON_LOSS = dataclasses.replace(QUICK, restart_on="loss", max_restarts=2)  # 17 steps an epoch
+
+
+def test_on_loss_a_network_that_learns_nothing_keeps_its_accuracy(digits, monkeypatch):
+    recipe = dataclasses.replace(ON_LOSS, learning_rate=1e-12, epochs=3)
+    scaled_losses(monkeypatch, lambda step: 1 - step / 100)
+    result = train(SMALL, digits, recipe)
+    assert result.status == "ok"
+    assert result.accuracy == max(result.curve) < 0.3
+    assert len(result.curve) == 3
+    assert result.learning_rate == recipe.learning_rate
+
+
+def test_on_loss_a_loss_that_did_not_fall_in_30_steps_restarts(digits, monkeypatch, learning_rates):
+    scaled_losses(monkeypatch, lambda step: 1 + step)
+    result = train(SMALL, digits, dataclasses.replace(ON_LOSS, epochs=5))
+    assert result.status == "diverged"
+    assert result.message == "the loss did not fall at 3 learning rates down to 0.00048"
+    assert len(result.curve) == 2  # the first epoch by which 30 steps were done
+    assert len(learning_rates) == 3 * 2 * 17
+
+
+@pytest.mark.parametrize(("epochs", "rises_from"), [(1, 1), (4, 34)])
+def test_on_loss_is_judged_once_and_not_before_30_steps(digits, monkeypatch, epochs, rises_from):
+    scaled_losses(monkeypatch, lambda step: 1 if step < rises_from else 1000)
+    result = train(SMALL, digits, dataclasses.replace(ON_LOSS, epochs=epochs))
+    assert result.status == "ok"
+    assert result.learning_rate == QUICK.learning_rate
+
+
+@pytest.mark.parametrize("epoch", [1, 2, 3])
+def test_on_loss_a_loss_that_is_not_finite_restarts_in_any_epoch(digits, monkeypatch, epoch):
+    step_of_epoch = 17 * epoch - 1
+    scaled_losses(monkeypatch, lambda step: float("nan") if step == step_of_epoch else 1)
+    result = train(SMALL, digits, dataclasses.replace(ON_LOSS, epochs=3))
+    assert result.status == "ok"
+    assert len(result.curve) == 3
+    assert result.learning_rate == pytest.approx(QUICK.learning_rate * QUICK.restart_factor)
+
+
+def test_on_loss_the_message_tells_each_failure(digits, monkeypatch):
+    scaled_losses(monkeypatch, lambda step: float("nan") if step == 0 else 1 + step)
+    result = train(SMALL, digits, dataclasses.replace(ON_LOSS, epochs=2))
+    assert result.status == "diverged"
+    assert result.message == (
+        "the loss was not finite at 1 and the loss did not fall at 2 learning rates down to 0.00048"
+    )
 
 
 def test_the_time_limit_is_a_timeout(digits):

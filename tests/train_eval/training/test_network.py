@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from gym_cnnarch import Architecture, InvalidInput, shapes
+from gym_cnnarch.layers import Conv
 from gym_cnnarch.registration import ENVIRONMENTS
 from train_eval.environments import make_env
 from train_eval.training.network import build_network
@@ -44,6 +46,24 @@ def test_parameters_and_sizes_are_as_predicted(env_id):
         parameters = sum(p.numel() for p in network.parameters())
         assert parameters == shapes.count_parameters(architecture, space.input_shape)
         assert outputs == shapes.layer_shapes(architecture.layers, space.input_shape)
+
+
+def test_batch_normalisation_follows_each_convolution_and_folds_into_it():
+    space, architectures = sample_architectures("CNNArch-CIFAR10Table-v0", 50)
+    for architecture in architectures:
+        network = build_network(architecture, space.input_shape, 10, batch_norm=True).eval()
+        images = torch.rand(2, *space.input_shape)
+        expected, outputs = network(images), layer_outputs(network, images)
+        assert outputs == shapes.layer_shapes(architecture.layers, space.input_shape)
+        for layer, module in zip(architecture.layers, network, strict=True):
+            if isinstance(layer, Conv):
+                convolution, normalisation, _ = module
+                assert isinstance(normalisation, nn.BatchNorm2d)
+                module[0] = fuse_conv_bn_eval(convolution, normalisation)
+                module[1] = nn.Identity()
+        parameters = sum(p.numel() for p in network.parameters())
+        assert parameters == shapes.count_parameters(architecture, space.input_shape)
+        assert torch.allclose(network(images), expected, atol=1e-4)
 
 
 def test_forward_gives_finite_logits():

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from train_eval import cluttered_digits
-from train_eval.datasets import load_dataset, load_own_validation, load_train_and_test
+from train_eval.data import cluttered_digits
+from train_eval.data.sources import load_dataset, load_own_validation, load_train_and_test
 
 PARTS = ("train", "validation", "test")
 DIGESTS = {

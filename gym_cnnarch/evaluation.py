@@ -17,8 +17,9 @@ class Evaluation:
 
     Attributes:
         accuracy: Best validation accuracy over the epochs, in [0, 1]; 0.0 if no epoch was finished.
-        status: ``ok``; ``diverged``: no learning rate beat chance, or the loss became NaN or
-            infinite; ``out_of_memory``; ``timeout``: the recipe's time limit; ``error``.
+        status: ``ok``; ``diverged``: no learning rate beat chance (by a recipe's other rule: made
+            the loss fall), or the loss became NaN or infinite; ``out_of_memory``; ``timeout``: the
+            recipe's time limit; ``error``.
         parameters: Trainable parameters.
         macs: Multiply-accumulates of a forward pass of one image.
         curve: Validation accuracy after each epoch of the last try.

@@ -14,6 +14,7 @@ DATASET_INPUTS: dict[str, tuple[tuple[int, int, int], int]] = {
     "mnist": ((1, 28, 28), 10),
     "fashionmnist": ((1, 28, 28), 10),
     "digits": ((1, 8, 8), 10),
+    "cluttered_digits": ((1, 16, 16), 10),
 }
 """Data set -> (channels, height, width) and number of classes, for construction without data."""
 
@@ -28,6 +29,11 @@ ENVIRONMENTS: dict[str, dict[str, Any]] = {
         "recipe": "paper",
     },
     "CNNArch-Digits-v0": {"dataset": "digits", "search_space": "digits", "recipe": "digits"},
+    "CNNArch-ClutteredDigits-v0": {
+        "dataset": "cluttered_digits",
+        "search_space": "small",
+        "recipe": "cluttered-digits",
+    },
     "CNNArch-v0": {"dataset": None, "search_space": "metaqnn", "recipe": "quick"},
     "CNNArch-CIFAR10Table-v0": {"evaluator": TABLE, "table": "cifar10-16x16"},
 }

@@ -111,7 +111,19 @@ PRESETS: dict[str, Recipe] = {
     "digits": Recipe(
         epochs=12, batch_size=32, learning_rate=0.003, decay_every=6, validation_size=360
     ),
+    "cluttered-digits": Recipe(
+        epochs=4,
+        batch_size=64,
+        learning_rate=0.006,
+        decay=0.4,
+        decay_every=1,
+        restart_on="loss",
+        dropout=False,
+        batch_norm=True,
+        train_size=6000,
+    ),
 }
 """``paper``: the paper's search phase, meant for a GPU. ``quick``: a fifth of the epochs, at most
 10,000 training images, a fifth of the images for validation; for one's own data and for CPUs.
-``digits``: small batches and a larger learning rate for the 1,437 embedded digits."""
+``digits``: small batches and a larger learning rate for the 1,437 embedded digits.
+``cluttered-digits``: four epochs with batch normalisation for the embedded cluttered digits."""

@@ -114,7 +114,7 @@ def scaled_losses(monkeypatch, factors):
     cross_entropy = torch.nn.functional.cross_entropy
     steps = itertools.count()
     monkeypatch.setattr(
-        training.nn.functional,
+        loop.nn.functional,
         "cross_entropy",
         lambda logits, labels: cross_entropy(logits, labels) * factors(next(steps)),
     )

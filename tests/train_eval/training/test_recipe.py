@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 
 from gym_cnnarch import InvalidInput
-from train_eval import evaluator, recipe
-from train_eval.datasets import load_dataset
+from train_eval.data.sources import load_dataset
+from train_eval.training import evaluator, recipe
 from train_eval.training.evaluator import TrainingEvaluator
 from train_eval.training.recipe import Recipe
 

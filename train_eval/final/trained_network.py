@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from gym_cnnarch import Architecture, InvalidInput
 from gym_cnnarch.files import replace_file, replace_json
-from train_eval.data.folder import read_image, to_array
+from train_eval.data.pictures import read_picture, to_array
 from train_eval.training.network import build_network
 
 FORMAT = 1
@@ -88,7 +88,7 @@ class TrainedNetwork(nn.Module):
             InvalidInput: If it is no image, or not of the size that the network was trained on.
         """
         channels, size, _ = self.card["input_shape"]
-        picture = read_image(path, "L" if channels == 1 else "RGB")
+        picture = read_picture(path, "L" if channels == 1 else "RGB")
         if self.card["image_size"] is None and picture.size != (size, size):
             raise InvalidInput(
                 f"{path} has {picture.width}x{picture.height} pixels, but the network was trained "

@@ -14,7 +14,7 @@ from gym_cnnarch import Architecture
 from tests.helpers.commands import cnnarch, start
 from tests.helpers.final_tasks import equal, task, weights
 from train_eval import load_network
-from train_eval.data.folder import from_array
+from train_eval.data.pictures import from_array
 from train_eval.data.sources import load_dataset
 from train_eval.final.finalize import predict
 from train_eval.final.training import train_final

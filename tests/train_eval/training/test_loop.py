@@ -9,7 +9,8 @@ import torch
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from gym_cnnarch import Architecture
-from train_eval.data.sources import ImageData, load_dataset
+from train_eval.data.image_data import make_image_data
+from train_eval.data.sources import load_dataset
 from train_eval.training import loop
 from train_eval.training.batches import TrainingData
 from train_eval.training.loop import train
@@ -231,5 +232,5 @@ def test_inputs_are_standardised_by_the_training_images(digits):
 def test_chance_is_the_commonest_class():
     labels = np.repeat([0, 1], [300, 100])
     images = np.random.default_rng(0).integers(0, 256, (400, 1, 4, 4), dtype=np.uint8)
-    data = ImageData(images, labels, ("many", "few"), "")
+    data = make_image_data(images, labels, ("many", "few"))
     assert TrainingData(data, Recipe(validation_size=0.2), CPU).chance == 0.75

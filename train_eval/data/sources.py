@@ -1,5 +1,6 @@
 """Data sets by name: labelled images as arrays."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -155,7 +156,7 @@ def _like(
 
 
 def stratified_split(
-    labels: NDArray[np.int64], held_out: float, purpose: str
+    labels: NDArray[np.int64], held_out: float, purpose: str, names: Sequence[str] | None = None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Splits 0..N-1 into what stays and what is held out, both sorted, the class balance kept.
 
@@ -165,6 +166,7 @@ def stratified_split(
         labels: (N,) int64.
         held_out: A number of images, or a share of them if below 1.
         purpose: What the images are held out for, for the message.
+        names: The classes' names, for the message.
 
     Raises:
         InvalidInput: If the images cannot be split so.
@@ -175,8 +177,16 @@ def stratified_split(
             np.arange(len(labels)), test_size=size, stratify=labels, random_state=0
         )
     except ValueError as error:
+        classes, counts = np.unique(labels, return_counts=True)
+        single = [names[c] if names else str(c) for c in classes[counts == 1]]
+        if single:
+            raise InvalidInput(
+                f"Cannot hold out images for {purpose}: a class needs at least 2, one on each "
+                f"side, but there is 1 of {', '.join(single)}: add images to it, or remove the "
+                f"class."
+            ) from error
         raise InvalidInput(
-            f"Cannot hold out {size} of {len(labels)} images of {len(np.unique(labels))} classes "
+            f"Cannot hold out {size} of {len(labels)} images of {len(classes)} classes "
             f"for {purpose} ({error}): choose another size in the recipe."
         ) from error
     return np.sort(kept), np.sort(out)

@@ -25,7 +25,9 @@ class FinalData:
     ) -> None:  # fmt: skip
         chosen = np.arange(len(data.labels))
         if recipe.train_size is not None and recipe.train_size < len(chosen):
-            _, chosen = stratified_split(data.labels, recipe.train_size, "the final training")
+            _, chosen = stratified_split(
+                data.labels, recipe.train_size, "the final training", data.class_names
+            )
         self.recipe = dataclasses.replace(recipe, mirror=mirrors(recipe, dataset))
         self.device = device
         self.images = Images(data, chosen, device)

@@ -93,11 +93,15 @@ class TrainingData:
     ) -> None:
         if validation is None:
             validation = data
-            train, held_out = stratified_split(data.labels, recipe.validation_size, "validation")
+            train, held_out = stratified_split(
+                data.labels, recipe.validation_size, "validation", data.class_names
+            )
         else:
             train, held_out = np.arange(len(data.labels)), np.arange(len(validation.labels))
         if recipe.train_size is not None and recipe.train_size < len(train):
-            _, chosen = stratified_split(data.labels[train], recipe.train_size, "training")
+            _, chosen = stratified_split(
+                data.labels[train], recipe.train_size, "training", data.class_names
+            )
             train = train[chosen]
         self.input_shape: tuple[int, int, int] = data.images.shape[1:]
         self.num_classes = len(data.class_names)

@@ -74,3 +74,11 @@ def test_splits_keep_the_class_balance_and_are_disjoint():
 def test_a_split_that_is_impossible_names_the_sizes():
     with pytest.raises(InvalidInput, match=r"hold out 5000 of 100 images of 3 classes"):
         stratified_split(np.arange(100) % 3, 5000, "validation")
+
+
+def test_a_split_that_lacks_a_second_image_of_a_class_names_the_class():
+    labels = np.array([0] * 10 + [1] * 10 + [2])
+    with pytest.raises(InvalidInput, match=r"1 of horse: add images to it, or remove the class"):
+        stratified_split(labels, 0.2, "validation", ["cat", "dog", "horse"])
+    with pytest.raises(InvalidInput, match=r"1 of 2: add images"):
+        stratified_split(labels, 0.2, "validation")

@@ -99,7 +99,7 @@ def load_own_validation(
 
 def has_validation_images(name: str) -> bool:
     """Whether a data set has validation images of its own, none of them among those to train on."""
-    return name == "cluttered_digits"
+    return name == "cluttered_digits" or _has(name, "validation", otherwise=False)
 
 
 def has_test_images(name: str) -> bool:

@@ -12,7 +12,9 @@ from tests.helpers.pictures import write_images
 from train_eval.data.sources import (
     check_parts,
     has_test_images,
+    has_validation_images,
     load_dataset,
+    load_own_validation,
     load_train_and_test,
 )
 
@@ -292,6 +294,39 @@ def test_test_images_have_the_mode_of_the_training_images(tmp_path, train, test,
         expected = np.asarray(picture.convert(train))
     image = tested.images[0]
     assert np.array_equal(image[0] if train == "L" else image.transpose(1, 2, 0), expected)
+
+
+@pytest.mark.parametrize("folder", ["val", "valid", "validation"])
+def test_a_validation_folder_holds_the_validation_images(tmp_path, folder):
+    name = f"folder:{tmp_path}"
+    write_images(tmp_path / "train", count=5)
+    train = load_dataset(name)
+    assert not has_validation_images(name)
+    assert load_own_validation(name, train) is None
+    write_images(tmp_path / folder, count=2)
+    assert has_validation_images(name)
+    assert load_own_validation(name, train).reading.images_per_class == (2, 2)
+    assert load_dataset(name).fingerprint == train.fingerprint
+
+
+def test_a_search_takes_its_reward_from_the_validation_folder(tmp_path):
+    from train_eval.training.evaluator import TrainingEvaluator
+
+    write_images(tmp_path / "train", count=20)
+    settings = {"dataset": f"folder:{tmp_path}", "recipe": "quick", "device": "cpu"}
+    split = TrainingEvaluator(**settings)
+    write_images(tmp_path / "val", count=3)
+    own = TrainingEvaluator(**settings)
+    assert len(split.data.train) + len(split.data.validation) == 40
+    assert (len(own.data.train), len(own.data.validation)) == (40, 6)
+    assert own.task != split.task
+
+
+def test_two_validation_folders_are_refused(tmp_path):
+    for folder in ("train", "val", "valid"):
+        write_images(tmp_path / folder)
+    with pytest.raises(InvalidInput, match="val and valid: move their images into one"):
+        read(tmp_path, "validation")
 
 
 def test_a_class_without_images_is_named_with_what_was_skipped(tmp_path):

@@ -11,6 +11,8 @@ from gym_cnnarch import InvalidInput
 from train_eval.data import archive
 from train_eval.data.sources import (
     check_parts,
+    has_test_images,
+    has_validation_images,
     load_dataset,
     load_train_and_test,
 )
@@ -161,6 +163,17 @@ def test_only_the_classes_that_differ_are_named(tmp_path, monkeypatch):
     with pytest.raises(InvalidInput, match="in y_test that are not trained on: 4; "):
         check_parts(f"npz:{tmp_path / 'data.npz'}")
     assert read_arrays == ["y_train", "y_test"]
+
+
+@pytest.mark.parametrize("part", ["val", "valid", "validation"])
+def test_validation_images_are_used_as_people_mean_them(tmp_path, part):
+    read(tmp_path)
+    name = f"npz:{tmp_path / 'data.npz'}"
+    assert not has_validation_images(name)
+    assert not has_test_images(name)
+    own = {f"x_{part}": IMAGES[:4], f"y_{part}": LABELS[:4]}
+    assert len(read(tmp_path, "validation", **own).labels) == 4
+    assert has_validation_images(name)
 
 
 def test_labels_without_images_or_images_without_labels_are_refused(tmp_path):

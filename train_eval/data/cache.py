@@ -106,6 +106,8 @@ def _write(folder: Path, data: ImageData) -> None:
 def _writable_folder() -> Path:
     folder = cache_root() / "decoded"
     try:
+        if folder.parts[0] == "~":
+            raise FileNotFoundError("there is no home folder")
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             return folder

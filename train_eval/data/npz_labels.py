@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gym_cnnarch import InvalidInput
+from train_eval.data.tree import normalised
 
 _MOST_SHOWN = 10  # classes in a message
 
@@ -30,9 +31,10 @@ def plain_labels(path: Path, name: str, stored: NDArray[Any]) -> tuple[NDArray[A
             f"{path} must hold one label an image, an integer or a text, "
             f"but {name} is {stored.dtype} of shape {stored.shape}."
         )
-    if kind == "S":
-        return np.char.decode(labels, "utf-8", "replace"), notes
-    return (labels if kind == "U" else labels.astype(np.int64)), notes
+    if kind in "SU":
+        texts, inverse = np.unique(_decoded(labels), return_inverse=True)
+        return np.array([normalised(text) for text in texts])[inverse], notes
+    return labels.astype(np.int64), notes
 
 
 def classes_of(
@@ -53,6 +55,7 @@ def classes_of(
         names = [str(label) for label in found]
     else:
         names = _names(path, stored_names)
+        names = [normalised(name) for name in names] if texts else names
         fit = set(names) == set(found) if texts else len(names) == len(found)
         if not fit or len(set(names)) != len(found):
             raise InvalidInput(
@@ -87,9 +90,11 @@ def _names(path: Path, stored: NDArray[Any]) -> list[str]:
         raise InvalidInput(
             f"{path} must hold a list of class names, but class_names has the shape {stored.shape}."
         )
-    if stored.dtype.kind == "S":
-        stored = np.char.decode(stored, "utf-8", "replace")
-    return [str(name) for name in stored]
+    return [str(name) for name in _decoded(stored)]
+
+
+def _decoded(texts: NDArray[Any]) -> NDArray[Any]:
+    return np.char.decode(texts, "utf-8", "replace") if texts.dtype.kind == "S" else texts
 
 
 def _is_one_hot(labels: NDArray[Any]) -> bool:

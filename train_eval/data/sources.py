@@ -1,6 +1,7 @@
 """Data sets by name: labelled images as arrays."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -64,10 +65,11 @@ def load_dataset(
     if name in torchvision_sets.CLASSES:
         return torchvision_sets.load(name, data_root, part, image_size)
     kind, path = _own(name)
-    if kind == "folder":
-        return folder.load(path, part, image_size)
-    if kind == "npz":
-        return npz.load(path, part, image_size)
+    with _readable(name):
+        if kind == "folder":
+            return folder.load(path, part, image_size)
+        if kind == "npz":
+            return npz.load(path, part, image_size)
     raise InvalidInput(f"No data set {name!r}: expected {NAMES}.")
 
 
@@ -120,10 +122,11 @@ def check_parts(name: str, image_size: int | None = None) -> None:
         InvalidInput: If they do not; it names the classes that differ.
     """
     kind, path = _own(name)
-    if kind == "folder":
-        folder.check_parts(path, image_size)
-    elif kind == "npz" and path.is_file():
-        npz.check_parts(path)
+    with _readable(name):
+        if kind == "folder":
+            folder.check_parts(path, image_size)
+        elif kind == "npz" and path.is_file():
+            npz.check_parts(path)
 
 
 def _own(name: str) -> tuple[str, Path]:
@@ -135,11 +138,23 @@ def _own(name: str) -> tuple[str, Path]:
 def _has(name: str, part: Part, otherwise: bool) -> bool:
     """Whether a data set of one's own has a part; other people's do ``otherwise``."""
     kind, path = _own(name)
-    if kind == "folder":
-        return folder.has(path, part)
-    if kind == "npz" and path.is_file():
-        return npz.has(path, part)
+    with _readable(name):
+        if kind == "folder":
+            return folder.has(path, part)
+        if kind == "npz" and path.is_file():
+            return npz.has(path, part)
     return otherwise
+
+
+@contextmanager
+def _readable(name: str) -> Iterator[None]:
+    """What the file system refuses becomes a sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise InvalidInput(
+            f"Cannot read the data set {name} ({error}): check its place and your rights to it."
+        ) from error
 
 
 def _like(

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -168,6 +169,13 @@ print(Path(found.images.filename).parents[1])
     folder = done.stdout.strip()
     assert folder.startswith(f"{tmp_path}/gym-cnnarch-")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_without_a_home_folder_nothing_is_written_beside_the_user_s_files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda name: Path("~/.cache") / name)
+    assert_equal(cache.cached(["key"], Decode()))
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_full_disk_is_told(monkeypatch):

@@ -234,6 +234,13 @@ def test_classes_are_compared_by_their_normal_form(tmp_path):
         read(tmp_path)
 
 
+def test_names_that_are_no_unicode_are_read(tmp_path):
+    name = os.fsdecode(b"caf\xe9")
+    write_images(tmp_path / "train", (name, "dog"))
+    assert read(tmp_path).class_names == (name, "dog")
+    assert read(tmp_path).class_names == (name, "dog")  # from the cache
+
+
 def test_a_rare_class_may_be_missing_among_the_test_images(tmp_path):
     write_images(tmp_path / "train", ("cat", "dog", "horse"))
     assert not has_test_images(f"folder:{tmp_path}")

@@ -123,6 +123,17 @@ def test_class_names_are_those_of_the_labels(tmp_path, labels):
     assert data.labels.tolist() == LABELS.tolist()
 
 
+def test_texts_are_compared_in_their_normal_form(tmp_path):
+    names = np.array(["caf\u00e9", "dog", "horse"])
+    others = np.array(["cafe\u0301", "dog", "horse"])
+    data = read(
+        tmp_path, "test", y_train=names[LABELS], class_names=others, x_test=IMAGES,
+        y_test=others[LABELS],
+    )  # fmt: skip
+    assert data.class_names == tuple(names)
+    assert data.labels.tolist() == LABELS.tolist()
+
+
 @pytest.mark.parametrize(
     ("stored", "note"),
     [

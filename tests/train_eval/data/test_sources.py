@@ -5,6 +5,8 @@ import pytest
 
 from gym_cnnarch import InvalidInput
 from train_eval.data.sources import (
+    check_parts,
+    has_test_images,
     load_dataset,
     load_own_validation,
     stratified_split,
@@ -30,6 +32,13 @@ def test_a_data_set_without_validation_images_has_them_split_off():
 def test_an_unknown_name_is_refused_with_the_known_ones():
     with pytest.raises(InvalidInput, match=r"'cifar'.*cifar10.*folder:PATH"):
         load_dataset("cifar")
+
+
+@pytest.mark.parametrize("kind", ["folder", "npz"])
+def test_what_the_file_system_refuses_is_told_in_a_sentence(kind):
+    for use in (load_dataset, has_test_images, check_parts):
+        with pytest.raises(InvalidInput, match=r"Cannot read the data set .*File name too long"):
+            use(f"{kind}:{'a' * 5000}")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,125 @@
+"""The front door: what the command does, one call does, and each continues the other."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import loky
+import pytest
+
+from agents import RandomWalk
+from gym_cnnarch import InvalidInput
+from tests.helpers.commands import FAST, cnnarch, recorded
+from tests.helpers.instant import DIGITS, InstantEvaluator
+from train_eval import Run, run_search
+
+RECIPE = {"preset": "digits", "epochs": 1, "train_size": 200}  # that of FAST
+
+
+def stopped(run_dir, episodes, **arguments):
+    """A search that Ctrl-C ends after some episodes."""
+    seen = []
+
+    def interrupt(learned):
+        seen.append(learned)
+        if len(seen) == episodes:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_search(DIGITS, budget=20, run_dir=run_dir, on_episode=interrupt, **arguments)
+
+
+def test_two_lines_search_and_the_run_tells_what_was_found(tmp_path):
+    run = run_search(DIGITS, budget=20, run_dir=tmp_path / "run", recipe=RECIPE, executor="inline")
+    assert len(run.networks) == 20
+    assert len({network.architecture for network in run.networks}) == 20
+    first, second = run.best(2)
+    assert first.accuracy >= second.accuracy > 0.1
+    assert (first.status, first.message) == ("ok", "")
+    assert first.parameters > 0
+    assert first.macs > 0
+    assert first.train_seconds > 0
+    assert [episode.number for episode in run.episodes] == list(range(len(run.episodes)))
+    assert run.summary.finished
+    assert Run.open(tmp_path / "run").episodes == run.episodes
+
+
+def test_the_command_continues_what_a_call_began_and_the_other_way_round(capsys, tmp_path):
+    command = ("search", *FAST, "--executor", "inline", "--budget", 20, "--run-dir")
+    options = {"recipe": RECIPE, "executor": "inline"}
+    stopped(tmp_path / "begun here", 7, **options)
+    assert cnnarch(capsys, *command, tmp_path / "begun here")[0] == 0
+    assert cnnarch(capsys, *command, tmp_path / "by command")[0] == 0
+    run_search(DIGITS, budget=20, run_dir=tmp_path / "by command", **options)
+    stopped(tmp_path / "here alone", 12, **options)
+    run_search(DIGITS, budget=20, run_dir=tmp_path / "here alone", **options)
+    runs = [recorded(capsys, tmp_path / d) for d in ("begun here", "by command", "here alone")]
+    assert runs[0] == runs[1] == runs[2]
+
+
+def test_any_executor_gives_the_same_episodes(tmp_path):
+    def episodes(name, executor, **options):
+        run = run_search(
+            DIGITS, budget=20, run_dir=tmp_path / name, recipe=RECIPE, lookahead=4,
+            executor=executor, **options,
+        )  # fmt: skip
+        return run.episodes
+
+    here = episodes("inline", "inline")
+    with ThreadPoolExecutor(2) as threads:
+        assert episodes("threads", threads, workers=2) == here
+    with loky.ProcessPoolExecutor(2) as processes:
+        assert episodes("processes", processes, workers=2) == here
+
+
+def test_an_agent_of_one_s_own_searches_as_an_object(tmp_path):
+    evaluator = InstantEvaluator()
+    run = run_search(
+        DIGITS, RandomWalk(11, seed=3), 30, run_dir=tmp_path / "run", evaluator=evaluator
+    )
+    by_name = run_search(
+        DIGITS, "random_walk", 30, run_dir=tmp_path / "named", seed=3, evaluator=evaluator
+    )
+    assert run.episodes == by_name.episodes
+    assert run.summary.settings.agent == {"name": "agents.random_walk:RandomWalk"}
+
+
+def test_a_run_without_a_budget_goes_through_the_schedule(tmp_path):
+    evaluator = InstantEvaluator()
+    space = {"preset": "digits", "max_layers": 2, "conv_filters": [8]}
+    run = run_search(
+        DIGITS, run_dir=tmp_path / "run", evaluator=evaluator, search_space=space,
+        agent_settings={"replay": 1},
+    )  # fmt: skip
+    assert run.summary.settings.agent["replay"] == 1
+    assert run.summary.budget == run.summary.settings.space.count()  # less than the paper's 2,700
+    total = sum(networks for _, networks in run.summary.settings.agent["schedule"])
+    assert total == run.summary.budget
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"budget": 0}, "budget must be at least 1"),
+        ({"lookahead": 0}, "lookahead must be at least 1"),
+        ({"executor": "cloud"}, "No executor 'cloud'"),
+        ({"agent": "nobody"}, "No agent 'nobody'"),
+        ({"agent": RandomWalk(11), "agent_settings": {"seed": 1}}, "made by its name"),
+        ({"evaluator": None}, "has no evaluator"),
+        ({"recipe": "fast"}, "No recipe 'fast'"),
+    ],
+)
+def test_what_cannot_be_searched_is_one_sentence_and_leaves_nothing(tmp_path, options, message):
+    with pytest.raises(InvalidInput, match=message):
+        run_search(DIGITS, **{"run_dir": tmp_path / "run", **options})
+    assert not (tmp_path / "run").exists()
+
+
+def test_report_and_final_networks_follow_from_the_run(tmp_path):
+    run = run_search(DIGITS, budget=6, run_dir=tmp_path / "run", recipe=RECIPE, executor="inline")
+    assert run.report(top=3).read_text().count("<code>") >= 3
+    recipe = {"preset": "digits-final", "steps": [[0.05, 1]]}
+    results = run.finalize(recipe, networks=2, workers=1)
+    assert [network.architecture for network in results.networks] == [
+        network.architecture for network in run.best(2)
+    ]
+    assert not results.failed
+    assert 0 <= results.ensemble_error <= 1

@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from gym_cnnarch.errors import InvalidInput
+from gym_cnnarch.errors import InvalidInput, WrongArguments
 from gym_cnnarch.evaluation import Evaluator, import_object
 from gym_cnnarch.registration import DATASET_INPUTS
 from gym_cnnarch.search_space import SearchSpace
@@ -21,13 +21,13 @@ def make_evaluator(evaluator: str | Evaluator | None, settings: dict[str, Any]) 
     """
     if not isinstance(evaluator, str):
         for name in settings.keys() - _SETTINGS:
-            raise InvalidInput(f"There is no argument {name!r} of the environment.")
+            raise WrongArguments(f"The environment got an unexpected keyword argument {name!r}.")
         return None if evaluator is None else _checked(evaluator)
     make = import_object(evaluator)
     try:
         inspect.signature(make).bind(**settings)
     except (TypeError, ValueError) as error:  # ValueError: built-in types without a signature
-        raise InvalidInput(
+        raise WrongArguments(
             f"{evaluator} cannot take these arguments: {error}; it is given dataset and what the "
             f"id registers or gym.make passes, {settings}."
         ) from error

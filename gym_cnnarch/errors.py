@@ -9,5 +9,13 @@ class InvalidInput(ValueError):
     """
 
 
+class WrongArguments(InvalidInput, TypeError):
+    """Keyword arguments that nothing takes, or that are missing.
+
+    It is the TypeError that Python raises for them, since clients that try an argument (TorchRL's
+    ``frameskip``) wait for that.
+    """
+
+
 class ProcessUnusable(Exception):
     """An evaluator cannot go on in this process, though a fresh process may: a GPU was lost."""

@@ -11,12 +11,12 @@ from gym_cnnarch import rendering
 from gym_cnnarch.architecture import Architecture, Layer
 from gym_cnnarch.arguments import check_choice, make_evaluator, make_search_space
 from gym_cnnarch.errors import InvalidInput
-from gym_cnnarch.evaluation import Evaluation, Evaluator
+from gym_cnnarch.evaluation import Evaluator
+from gym_cnnarch.info import InfoKind, full_info, no_result, numeric_info
 from gym_cnnarch.mdp import START, ObserveSize, compile_mdp
+from gym_cnnarch.observation import Observation, ObservationKind, make_observer
 from gym_cnnarch.reward import make_reward
-from gym_cnnarch.shapes import count_macs, count_parameters
 
-Observation = NDArray[np.int64]
 InvalidAction = Literal["terminate", "raise"]
 _INTEGERS = (int, np.int64)
 
@@ -53,6 +53,11 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
     always follows the true n. An FC layer has no representation size: it carries the last bin
     (exact: 0).
 
+    `observation="onehot"` gives the same fields one-hot after each other, a `Box` of 0 and 1
+    (float32), as `FlattenObservation` and `DtypeObservation` would. `observation="dict"` gives a
+    `Dict` of this as `"observation"` and of the mask as `"action_mask"` (`MultiBinary`, int8), for
+    libraries that look for masks in observations.
+
     ## Rewards
     0 until the terminal step, then the evaluation's reward: by default the best validation accuracy
     over the epochs, in [0, 1], and `failure_reward` for a network whose training failed.
@@ -69,6 +74,13 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
     (str), `parameters` (int), `macs` (int), and with an evaluator `accuracy` (float), `status`
     (str), `cached` (bool), `train_seconds` (float, where training was measured). After an illegal
     action instead `invalid_action` (True).
+
+    `info="numeric"` is for libraries that stack infos or convert them to tensors (Tianshou, Minari,
+    Gymnasium's `NumpyToTorch`): the same keys from reset on, all numbers. These are `action_mask`,
+    `accuracy` (float), `status` (int, position in `gym_cnnarch.evaluation.STATUSES`, -1: none was
+    evaluated), `parameters` and `macs` (int), `invalid_action` (bool), and `rank` (int, -1: none is
+    finished), of which `env.unwrapped.search_space.unrank` makes the network. Spaces of 2^63
+    networks or more have no `rank`. docs/other_tools.md says which library needs what.
 
     ## Arguments
     All are plain data, so that `env.spec.to_json()` works.
@@ -88,6 +100,8 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
     - `failure_reward`: the reward of a failed evaluation (0.0).
     - `invalid_action`: `"terminate"` or `"raise"`.
     - `observe_size`: `"bin"` or `"exact"`.
+    - `observation`: `"multidiscrete"`, `"onehot"` or `"dict"`.
+    - `info`: `"full"` or `"numeric"`.
 
     ## References
     B. Baker, O. Gupta, N. Naik, R. Raskar: Designing Neural Network Architectures using
@@ -109,6 +123,8 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
         failure_reward: float = 0.0,
         invalid_action: InvalidAction = "terminate",
         observe_size: ObserveSize = "bin",
+        observation: ObservationKind = "multidiscrete",
+        info: InfoKind = "full",
         render_mode: str | None = None,
         **evaluator_settings: Any,
     ) -> None:
@@ -122,11 +138,15 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
             failure_reward=failure_reward,
             invalid_action=invalid_action,
             observe_size=observe_size,
+            observation=observation,
+            info=info,
             render_mode=render_mode,
             **evaluator_settings,
         )
         check_choice("invalid_action", invalid_action, get_args(InvalidAction))
         check_choice("observe_size", observe_size, get_args(ObserveSize))
+        check_choice("observation", observation, get_args(ObservationKind))
+        check_choice("info", info, get_args(InfoKind))
         check_choice("render_mode", render_mode, (None, *self.metadata["render_modes"]))
         if not isinstance(seed, int):
             raise InvalidInput(f"The seed of the evaluation must be an integer, not {seed!r}.")
@@ -143,11 +163,14 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
         self.invalid_action = invalid_action
         self._draw_seed = getattr(self.evaluator, "draw_seed", None)
         self._mdp = compile_mdp(self.search_space, observe_size)
+        self.observe = make_observer(self._mdp, observation)
+        self.result_info = full_info if info == "full" else numeric_info
+        self.no_result = {} if info == "full" else no_result(self.search_space)
         self._state = START
         self._layers: list[Layer] = []
         self._ended = True  # until the first reset
         self.action_space = gym.spaces.Discrete(len(self.search_space.actions))
-        self.observation_space = gym.spaces.MultiDiscrete(self._mdp.nvec)
+        self.observation_space = self.observe.space
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -161,7 +184,7 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
         self._state = START
         self._layers = []
         self._ended = False
-        return self._observation(), {"action_mask": self._action_mask()}
+        return self._observation(), self._info({})
 
     def step(self, action: np.int64 | int) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Adds a layer; a terminator evaluates the network.
@@ -178,11 +201,10 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
         self._layers.append(self.search_space.actions[action])
         self._ended = bool(self._mdp.terminal[self._state])
         reward = 0.0
-        info: dict[str, Any] = {}
+        result: dict[str, Any] = {}
         if self._ended:
-            reward, info = self.judge(Architecture(tuple(self._layers)), self.np_random)
-        info["action_mask"] = self._action_mask()
-        return self._observation(), reward, self._ended, False, info
+            reward, result = self.judge(Architecture(tuple(self._layers)), self.np_random)
+        return self._observation(), reward, self._ended, False, self._info(result)
 
     def action_masks(self) -> NDArray[np.bool_]:
         """(A,) bool, the legal actions; the name is sb3-contrib's."""
@@ -244,41 +266,23 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
 
     def _end_illegally(self) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         self._ended = True
-        info = {"invalid_action": True, "action_mask": self._action_mask()}
-        return self._observation(), 0.0, True, False, info
+        return self._observation(), 0.0, True, False, self._info({"invalid_action": True})
 
     def _observation(self) -> Observation:
-        return np.array(self._mdp.observations[self._state])
+        observation: Observation = self.observe(self._state)
+        return observation
 
-    def _action_mask(self) -> NDArray[np.int8]:
-        return np.array(self._mdp.legal[self._state], dtype=np.int8)
+    def _info(self, result: dict[str, Any]) -> dict[str, Any]:
+        mask = np.array(self._mdp.legal[self._state], dtype=np.int8)
+        return {**self.no_result, **result, "action_mask": mask}
 
     def judge(
         self, architecture: Architecture, rng: np.random.Generator
     ) -> tuple[float, dict[str, Any]]:
         """The reward and info of a finished network; the generator draws if there are several."""
         if self.evaluator is None:
-            shape = self.search_space.input_shape
-            return 0.0, {
-                "architecture": str(architecture),
-                "parameters": count_parameters(architecture, shape),
-                "macs": count_macs(architecture, shape),
-            }
+            return 0.0, self.result_info(architecture, None, self.search_space)
         seed = self._draw_seed(rng) if self._draw_seed else self.evaluation_seed
         evaluation = self.evaluator.evaluate(architecture, seed)
-        return self.reward_function(evaluation), evaluation_info(architecture, evaluation)
-
-
-def evaluation_info(architecture: Architecture, evaluation: Evaluation) -> dict[str, Any]:
-    """An episode's final info; what is not known is left out."""
-    info = {
-        "architecture": str(architecture),
-        "accuracy": float(evaluation.accuracy),  # one type: vector environments stack the infos
-        "status": evaluation.status,
-        "parameters": int(evaluation.parameters),
-        "macs": int(evaluation.macs),
-        "cached": bool(evaluation.cached),
-    }
-    if evaluation.train_seconds is not None:
-        info["train_seconds"] = float(evaluation.train_seconds)
-    return info
+        info = self.result_info(architecture, evaluation, self.search_space)
+        return self.reward_function(evaluation), info

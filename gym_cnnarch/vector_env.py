@@ -14,13 +14,14 @@ from gym_cnnarch.architecture import Architecture, Layer
 from gym_cnnarch.env import CNNArchEnv
 from gym_cnnarch.errors import InvalidInput
 from gym_cnnarch.mdp import OBSERVATION_FIELDS, START, compile_mdp
+from gym_cnnarch.observation import Observation
 from gym_cnnarch.table_evaluator import TableEvaluator
 from gym_cnnarch.vector_lookup import TableColumns, UniformStreams
 
 Infos = dict[str, Any]
 
 
-class CNNArchVectorEnv(VectorEnv[NDArray[np.int64], NDArray[np.int64], NDArray[Any]]):
+class CNNArchVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
     """N environments ``CNNArchEnv`` in one, step by step equal to a ``SyncVectorEnv`` of them.
 
     Transitions, observations, masks and, with a table, rewards are array look-ups; with any other
@@ -54,7 +55,7 @@ class CNNArchVectorEnv(VectorEnv[NDArray[np.int64], NDArray[np.int64], NDArray[A
                 "search space, or make the environment with vectorization_mode='sync'."
             )
         try:
-            self._autoreset = AutoresetMode(autoreset_mode)
+            self.autoreset_mode = AutoresetMode(autoreset_mode)
         except ValueError as error:
             modes = ", ".join(mode.value for mode in AutoresetMode)
             raise InvalidInput(
@@ -65,12 +66,13 @@ class CNNArchVectorEnv(VectorEnv[NDArray[np.int64], NDArray[np.int64], NDArray[A
         self.search_space = self._env.search_space
         self.render_mode = self._env.render_mode
         self.num_envs = num_envs
-        self.metadata = {**self.metadata, "autoreset_mode": self._autoreset}
+        self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
         self.single_action_space = self._env.action_space
         self.single_observation_space = self._env.observation_space
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self._mdp = compile_mdp(self.search_space, self._env.observe_size)
+        self._observe = self._env.observe
         self._masks = self._mdp.legal.astype(np.int8)
         self._depths = self._mdp.observations[:, OBSERVATION_FIELDS.index("depth")]
         self._results = None
@@ -89,7 +91,7 @@ class CNNArchVectorEnv(VectorEnv[NDArray[np.int64], NDArray[np.int64], NDArray[A
         *,
         seed: int | Sequence[int | None] | None = None,
         options: dict[str, Any] | None = None,
-    ) -> tuple[NDArray[np.int64], Infos]:
+    ) -> tuple[Observation, Infos]:
         """Starts with empty networks.
 
         Args:
@@ -105,11 +107,11 @@ class CNNArchVectorEnv(VectorEnv[NDArray[np.int64], NDArray[np.int64], NDArray[A
                 self._streams.seed(i, seeds[i])
         self._begun = True
         self._restart(which)
-        return self._observations(), self._mask_info(which)
+        return self._observations(), self._completed({}, which)
 
     def step(
         self, actions: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[Any], NDArray[Any], Infos]:
+    ) -> tuple[Observation, NDArray[Any], NDArray[Any], NDArray[Any], Infos]:
         """Adds a layer to each network; terminators evaluate theirs.
 
         Raises:
@@ -125,7 +127,7 @@ class CNNArchVectorEnv(VectorEnv[NDArray[np.int64], NDArray[np.int64], NDArray[A
                 f"came {actions!r}."
             )
         active = ~self._ended
-        if not self._begun or (self._autoreset != AutoresetMode.NEXT_STEP and not active.all()):
+        if not self._begun or (self.autoreset_mode != AutoresetMode.NEXT_STEP and not active.all()):
             raise gym.error.ResetNeeded("An episode has ended or not begun: call reset() first.")
         cells = self._states * self._mdp.legal.shape[1] + actions
         legal = self._mdp.legal.take(cells)
@@ -143,10 +145,10 @@ class CNNArchVectorEnv(VectorEnv[NDArray[np.int64], NDArray[np.int64], NDArray[A
         if invalid.any():
             infos |= {"invalid_action": invalid, "_invalid_action": invalid.copy()}
         terminated = self._ended
-        if self._autoreset == AutoresetMode.SAME_STEP and terminated.any():
+        if self.autoreset_mode == AutoresetMode.SAME_STEP and terminated.any():
             infos = self._final_info(infos, terminated)
             self._restart(terminated)
-        infos |= self._mask_info(np.ones(self.num_envs, dtype=bool))
+        infos = self._completed(infos, np.ones(self.num_envs, dtype=bool))
         truncated = np.zeros(self.num_envs, dtype=bool)
         return self._observations(), rewards, terminated.copy(), truncated, infos
 
@@ -223,16 +225,13 @@ class CNNArchVectorEnv(VectorEnv[NDArray[np.int64], NDArray[np.int64], NDArray[A
 
     def _final_info(self, infos: Infos, ended: NDArray[np.bool_]) -> Infos:
         """The infos of ended episodes as those of environments that are reset at once."""
-        masks = self._masks.take(self._states, axis=0)
-        masks[~ended] = 0
         observations = np.full(self.num_envs, None, dtype=object)
-        rows = self._observations()
         for i in np.flatnonzero(ended):
-            observations[i] = rows[i]
+            observations[i] = self._observe(self._states[i])
         return {
             "final_obs": observations,
             "_final_obs": ended.copy(),
-            "final_info": {**infos, "action_mask": masks, "_action_mask": ended.copy()},
+            "final_info": self._completed(infos, ended),
             "_final_info": ended.copy(),
         }
 
@@ -247,14 +246,21 @@ class CNNArchVectorEnv(VectorEnv[NDArray[np.int64], NDArray[np.int64], NDArray[A
             infos[f"_{name}"][which] = True
         return infos
 
-    def _observations(self) -> NDArray[np.int64]:
-        return self._mdp.observations.take(self._states, axis=0)
+    def _observations(self) -> Observation:
+        observations: Observation = self._observe(self._states)
+        return observations
 
-    def _mask_info(self, which: NDArray[np.bool_]) -> Infos:
+    def _completed(self, infos: Infos, which: NDArray[np.bool_]) -> Infos:
+        """Adds what the infos of the environments ``which`` always say."""
+        infos = dict(infos)
+        for name, default in self._env.no_result.items():
+            values = infos.get(name, np.zeros(self.num_envs, dtype=type(default)))
+            known = infos.get(f"_{name}", np.zeros(self.num_envs, dtype=bool))
+            infos[name] = np.where(which & ~known, np.array(default, values.dtype), values)
+            infos[f"_{name}"] = which.copy()
         masks = self._masks.take(self._states, axis=0)
-        if not which.all():
-            masks[~which] = 0
-        return {"action_mask": masks, "_action_mask": which.copy()}
+        masks[~which] = 0
+        return {**infos, "action_mask": masks, "_action_mask": which.copy()}
 
 
 def _reset_mask(options: dict[str, Any] | None, num_envs: int) -> NDArray[np.bool_]:

@@ -6,7 +6,7 @@ import numpy as np
 from gymnasium.utils import seeding
 from numpy.typing import NDArray
 
-from gym_cnnarch.env import CNNArchEnv, evaluation_info
+from gym_cnnarch.env import CNNArchEnv
 from gym_cnnarch.mdp import MDP
 from gym_cnnarch.table_evaluator import TableEvaluator
 
@@ -39,7 +39,7 @@ class TableColumns:
             for choice in range(self.choices):
                 evaluation = evaluator.result(rank, choice)
                 self.rewards[choice, rank] = env.reward_function(evaluation)
-                for name, value in evaluation_info(architecture, evaluation).items():
+                for name, value in env.result_info(architecture, evaluation, space).items():
                     if name not in self.columns:
                         dtype = object if isinstance(value, str) else type(value)
                         self.columns[name] = np.zeros(shape, dtype=dtype)

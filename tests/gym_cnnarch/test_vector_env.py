@@ -37,7 +37,9 @@ def assert_equal(first, second):
     if first.dtype == object:
         for a, b in zip(first, second, strict=True):
             assert type(a) is type(b)
-            assert np.array_equal(a, b)
+            if isinstance(a, dict):
+                assert_equal(a, b)
+            assert isinstance(a, dict) or np.array_equal(a, b)
     else:
         assert np.array_equal(first, second)
 
@@ -51,13 +53,23 @@ def actions_of(rng, masks, share_illegal):
 
 @pytest.mark.parametrize("mode", list(AutoresetMode))
 @pytest.mark.parametrize("repeat", ["sample", "mean", 1, None])
-@pytest.mark.parametrize("observe_size", ["bin", "exact"])
-def test_it_equals_single_environments(table_file, mode, repeat, observe_size):
+@pytest.mark.parametrize(
+    "shown",
+    [
+        {},
+        {"observe_size": "exact"},
+        {"observation": "onehot", "info": "numeric"},
+        {"observation": "dict", "info": "numeric", "observe_size": "exact"},
+        {"observation": "dict"},
+    ],
+    ids=["default", "exact", "onehot numeric", "dict numeric", "dict"],
+)
+def test_it_equals_single_environments(table_file, mode, repeat, shown):
     arguments = {"evaluator": TABLE, "table": str(table_file), "repeat": repeat}
-    arguments = (CONSTRUCTION if repeat is None else arguments) | {"observe_size": observe_size}
+    arguments = (CONSTRUCTION if repeat is None else arguments) | shown
     singles = SyncVectorEnv([lambda: CNNArchEnv(**arguments)] * N, autoreset_mode=mode)
     many = CNNArchVectorEnv(N, autoreset_mode=mode, **arguments)
-    assert many.metadata["autoreset_mode"] is mode
+    assert many.autoreset_mode is many.metadata["autoreset_mode"] is mode
     assert many.observation_space == singles.observation_space
     assert many.action_space == singles.action_space
     observations, infos = many.reset(seed=3)
@@ -98,8 +110,9 @@ class Noisy:
         return int(rng.integers(1000))
 
 
-def test_other_evaluators_are_asked_one_by_one():
-    arguments = {"search_space": SPACE, "evaluator": Noisy()}
+@pytest.mark.parametrize("info", ["full", "numeric"])
+def test_other_evaluators_are_asked_one_by_one(info):
+    arguments = {"search_space": SPACE, "evaluator": Noisy(), "info": info}
     singles = SyncVectorEnv([lambda: CNNArchEnv(**arguments)] * N)
     many = CNNArchVectorEnv(N, **arguments)
     many.reset(seed=0), singles.reset(seed=0)

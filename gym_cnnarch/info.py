@@ -1,0 +1,59 @@
+"""What infos say of a network beside the action mask: all that is known, or numbers alone."""
+
+from typing import Any, Literal
+
+from gym_cnnarch.architecture import Architecture
+from gym_cnnarch.evaluation import STATUSES, Evaluation
+from gym_cnnarch.search_space import SearchSpace
+from gym_cnnarch.shapes import count_macs, count_parameters
+
+InfoKind = Literal["full", "numeric"]
+
+_NONE = -1  # as a rank: no network is finished; as a status: none was evaluated
+
+
+def full_info(
+    architecture: Architecture, evaluation: Evaluation | None, space: SearchSpace
+) -> dict[str, Any]:
+    """An episode's final info; what is not known is left out."""
+    if evaluation is None:
+        return {
+            "architecture": str(architecture),
+            "parameters": count_parameters(architecture, space.input_shape),
+            "macs": count_macs(architecture, space.input_shape),
+        }
+    info = {
+        "architecture": str(architecture),
+        "accuracy": float(evaluation.accuracy),  # one type: vector environments stack the infos
+        "status": evaluation.status,
+        "parameters": int(evaluation.parameters),
+        "macs": int(evaluation.macs),
+        "cached": bool(evaluation.cached),
+    }
+    if evaluation.train_seconds is not None:
+        info["train_seconds"] = float(evaluation.train_seconds)
+    return info
+
+
+def numeric_info(
+    architecture: Architecture, evaluation: Evaluation | None, space: SearchSpace
+) -> dict[str, Any]:
+    """The same in the keys of ``no_result``."""
+    info = full_info(architecture, evaluation, space)
+    if evaluation is not None:
+        info["status"] = STATUSES.index(evaluation.status)
+    if _has_ranks(space):
+        info["rank"] = space.rank(architecture)
+    return {key: info[key] for key in no_result(space).keys() & info.keys()}
+
+
+def no_result(space: SearchSpace) -> dict[str, Any]:
+    """What numeric infos say until a network is finished: every key, each of its type."""
+    rank = {"rank": _NONE} if _has_ranks(space) else {}
+    info = {"accuracy": 0.0, "status": _NONE, "parameters": 0, "macs": 0, "invalid_action": False}
+    return {**rank, **info}
+
+
+def _has_ranks(space: SearchSpace) -> bool:
+    """Whether the networks' numbers fit into 64 bits."""
+    return space.count() < 2**63

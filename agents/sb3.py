@@ -4,10 +4,13 @@ Stable-Baselines3 is imported when an algorithm is asked for: ``pip install gym-
 """
 
 import importlib
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
+from gymnasium.wrappers import DtypeObservation, FlattenObservation
 
 _PPO = {
     "n_steps": 128, "batch_size": 64, "n_epochs": 5, "learning_rate": 1e-3, "ent_coef": 0.2,
@@ -22,7 +25,8 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "target_update_interval": 250, "exploration_fraction": 0.3, "exploration_final_eps": 0.1,
     },
 }  # fmt: skip
-"""Settings for episodes of 1 to 19 steps with one reward at the end, beside ``gamma`` = 1.
+"""Settings for episodes of 1 to 19 steps with one reward at the end, beside ``gamma`` = 1 where
+there is one (ARS has none).
 
 Updates come often and entropy counts for much, since these agents pay for networks that they have
 not met: found on ``CNNArch-CIFAR10Table-v0``, see docs/benchmark.md.
@@ -66,10 +70,15 @@ def make_model(name: str, env: gym.Env[Any, Any], seed: int, settings: Mapping[s
         ValueError: If there is no such algorithm, or it does not accept the actions or settings.
     """
     algorithm = find_algorithm(name)
-    arguments: dict[str, Any] = {"gamma": 1.0, "device": "cpu", **DEFAULTS.get(name, {})}
-    arguments |= dict(settings)
+    policy = "MlpPolicy"
+    if "MlpLstmPolicy" in algorithm.policy_aliases:
+        policy = "MlpLstmPolicy"  # of RecurrentPPO, whose networks cannot read MultiDiscrete
+        env = DtypeObservation(FlattenObservation(env), np.float32)
+    usual = {"policy": policy, "gamma": 1.0, "device": "cpu", **DEFAULTS.get(name, {})}
+    taken = inspect.signature(algorithm).parameters
+    arguments = {key: value for key, value in usual.items() if key in taken} | dict(settings)
     try:
-        return algorithm(arguments.pop("policy", "MlpPolicy"), env, seed=seed, **arguments)
+        return algorithm(env=env, seed=seed, **arguments)
     except (TypeError, ValueError, AssertionError) as error:
         reason = str(error).partition("\n")[0]
         raise ValueError(f"{name} cannot be used here: {reason}") from error

@@ -40,11 +40,18 @@ ENVIRONMENTS: dict[str, dict[str, Any]] = {
 
 
 def register_environments() -> None:
-    """Registers every id with Gymnasium."""
+    """Registers every id with Gymnasium.
+
+    Ids that train are not deterministic in the strict sense of Gymnasium's tests: their infos say
+    how long training took. ``max_episode_steps`` is left out, for ``gym.make`` would then mark the
+    last step of a longest episode as truncated, and end episodes of wider search spaces early.
+    """
     for env_id, kwargs in ENVIRONMENTS.items():
+        arguments = {"evaluator": TRAINING, **kwargs}
         gym.register(
             env_id,
             entry_point="gym_cnnarch.env:CNNArchEnv",
             vector_entry_point="gym_cnnarch.vector_env:CNNArchVectorEnv",
-            kwargs={"evaluator": TRAINING, **kwargs},
+            nondeterministic=arguments["evaluator"] == TRAINING,
+            kwargs=arguments,
         )

@@ -34,6 +34,8 @@ class CNNArchVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
             info are in ``final_obs`` and ``final_info``) or ``Disabled`` (by
             ``reset(options={"reset_mask": mask})``).
         max_episode_steps: None; ``gym.make_vec`` passes on what it was given.
+        render_mode: Of ``CNNArchEnv``, or with ``_list`` at its end: ``render`` then gives each
+            environment's frames since its last reset or the last call.
         arguments: Those of ``CNNArchEnv``.
 
     Raises:
@@ -47,6 +49,7 @@ class CNNArchVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
         num_envs: int = 1,
         autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
         max_episode_steps: int | None = None,
+        render_mode: str | None = None,
         **arguments: Any,
     ) -> None:
         if max_episode_steps is not None:
@@ -61,10 +64,14 @@ class CNNArchVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
             raise InvalidInput(
                 f"autoreset_mode must be one of {modes}, not {autoreset_mode!r}."
             ) from error
-        self._env = CNNArchEnv(**arguments)
+        frame_mode = None if render_mode is None else render_mode.removesuffix("_list")
+        self._env = CNNArchEnv(render_mode=frame_mode, **arguments)
         self.evaluator = self._env.evaluator
         self.search_space = self._env.search_space
-        self.render_mode = self._env.render_mode
+        self.render_mode = render_mode
+        self._frames: list[list[Any]] | None = None
+        if render_mode != frame_mode:
+            self._frames = [[] for _ in range(num_envs)]
         self.num_envs = num_envs
         self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
         self.single_action_space = self._env.action_space
@@ -107,6 +114,7 @@ class CNNArchVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
                 self._streams.seed(i, seeds[i])
         self._begun = True
         self._restart(which)
+        self._collect_frames(which)
         return self._observations(), self._completed({}, which)
 
     def step(
@@ -148,7 +156,9 @@ class CNNArchVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
         if self.autoreset_mode == AutoresetMode.SAME_STEP and terminated.any():
             infos = self._final_info(infos, terminated)
             self._restart(terminated)
-        infos = self._completed(infos, np.ones(self.num_envs, dtype=bool))
+        everywhere = np.ones(self.num_envs, dtype=bool)
+        self._collect_frames(everywhere)
+        infos = self._completed(infos, everywhere)
         truncated = np.zeros(self.num_envs, dtype=bool)
         return self._observations(), rewards, terminated.copy(), truncated, infos
 
@@ -174,20 +184,32 @@ class CNNArchVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
         return self._mdp.legal.take(self._states, axis=0)
 
     def render(self) -> tuple[Any, ...] | None:
-        """The networks so far, each as ``CNNArchEnv`` renders it."""
-        layers = [self._layers(i) for i in range(self.num_envs)]
-        if self.render_mode == "ansi":
-            shape = self.search_space.input_shape
-            return tuple(rendering.ansi(chain, shape) for chain in layers)
-        if self.render_mode == "rgb_array":
-            return tuple(rendering.rgb_array(chain, self.search_space) for chain in layers)
-        gym.logger.warn("render() needs render_mode='ansi' or 'rgb_array'.")
-        return None
+        """The networks so far, each as ``CNNArchEnv`` renders it, or lists of them."""
+        if self.render_mode is None:
+            gym.logger.warn("render() needs render_mode='ansi' or 'rgb_array'.")
+            return None
+        if self._frames is None:
+            return tuple(self._frame(i) for i in range(self.num_envs))
+        collected, self._frames = self._frames, [[] for _ in range(self.num_envs)]
+        return tuple(collected)
+
+    def _frame(self, i: int) -> str | NDArray[np.uint8]:
+        if self._env.render_mode == "ansi":
+            return rendering.ansi(self._layers(i), self.search_space.input_shape)
+        return rendering.rgb_array(self._layers(i), self.search_space)
+
+    def _collect_frames(self, which: NDArray[np.bool_]) -> None:
+        if self._frames is not None:
+            for i in np.flatnonzero(which).tolist():
+                self._frames[i].append(self._frame(i))
 
     def _restart(self, which: NDArray[np.bool_]) -> None:
         self._states[which] = START
         self._ranks[which] = 0
         self._ended = self._ended & ~which
+        if self._frames is not None:
+            for i in np.flatnonzero(which).tolist():
+                self._frames[i] = []
 
     def _add_layers(
         self, which: NDArray[np.int64], actions: NDArray[np.int64], cells: NDArray[np.int64]

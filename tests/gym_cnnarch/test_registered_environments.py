@@ -189,3 +189,20 @@ def test_a_key_of_info_keeps_one_type_and_shape(env_id, kwargs):
             kinds.setdefault(key, set()).add(kind)
     assert "action_mask" in kinds
     assert {key: kind for key, kind in kinds.items() if len(kind) > 1} == {}
+
+
+def test_only_what_trains_is_registered_as_nondeterministic():
+    trained = {env_id for env_id in ENVIRONMENTS if gym.spec(env_id).nondeterministic}
+    assert trained == set(ENVIRONMENTS) - {"CNNArch-CIFAR10Table-v0"}
+
+
+@every_environment
+def test_the_longest_episode_is_terminated_and_not_truncated(env_id, kwargs):
+    env = gym.make(env_id, **kwargs)
+    assert env.spec.max_episode_steps is None
+    _, info = env.reset()
+    for _ in range(env.unwrapped.search_space.max_layers + 1):
+        first = int(np.flatnonzero(info["action_mask"])[0])  # terminators come last
+        *_, terminated, truncated, info = env.step(first)
+        assert not truncated
+    assert terminated

@@ -154,6 +154,30 @@ def test_it_renders_each_network():
     assert [frame.dtype for frame in drawn.render()] == [np.uint8, np.uint8]
 
 
+@pytest.mark.parametrize("mode", list(AutoresetMode))
+@pytest.mark.parametrize("render_mode", ["ansi_list", "rgb_array_list"])
+def test_lists_of_frames_are_those_of_single_environments(mode, render_mode):
+    arguments = {"evaluator": None, "render_mode": render_mode}
+    many = gym.make_vec("CNNArch-Digits-v0", 3, autoreset_mode=mode, **arguments)
+    singles = SyncVectorEnv(
+        [lambda: gym.make("CNNArch-Digits-v0", **arguments)] * 3, autoreset_mode=mode
+    )
+    assert many.render_mode == singles.render_mode == render_mode
+    rng = np.random.default_rng(0)
+    many.reset(seed=0), singles.reset(seed=0)
+    for step in range(40):
+        ours, theirs = (envs.render() for envs in (many, singles)) if step % 3 == 2 else ((), ())
+        assert [len(frames) for frames in ours] == [len(frames) for frames in theirs]
+        for frames, expected in zip(ours, theirs, strict=True):
+            assert all(map(np.array_equal, frames, expected))
+        actions = actions_of(rng, many.unwrapped.action_masks(), 0.1)
+        terminated = many.step(actions)[2]
+        singles.step(actions)
+        if mode is AutoresetMode.DISABLED and terminated.any():
+            for envs in (many, singles):
+                envs.reset(options={"reset_mask": terminated.copy()})
+
+
 def test_steps_and_resets_that_cannot_be_are_refused():
     many = CNNArchVectorEnv(2, **CONSTRUCTION, invalid_action="raise", autoreset_mode="Disabled")
     with pytest.raises(gym.error.ResetNeeded):

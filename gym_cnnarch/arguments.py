@@ -6,11 +6,24 @@ from typing import Any
 
 from gym_cnnarch.errors import InvalidInput, WrongArguments
 from gym_cnnarch.evaluation import Evaluator, import_object
-from gym_cnnarch.registration import DATASET_INPUTS
+from gym_cnnarch.registration import DATASET_INPUTS, EVALUATORS
 from gym_cnnarch.search_space import SearchSpace
 
 _SETTINGS = {"dataset", "data_root", "recipe", "device", "store", "table", "repeat"}
 """Registered arguments, and those of commands, which stay when ``evaluator`` takes their place."""
+
+
+def full_name(evaluator: str) -> str:
+    """Where the evaluator of a name is, ``module:attribute``; the same in every process.
+
+    Raises:
+        InvalidInput: If it is neither such a name nor a short one.
+    """
+    if ":" not in evaluator and evaluator not in EVALUATORS:
+        raise InvalidInput(
+            f"No evaluator {evaluator!r}: expected {', '.join(EVALUATORS)} or 'module:attribute'."
+        )
+    return EVALUATORS.get(evaluator, evaluator)
 
 
 def make_evaluator(evaluator: str | Evaluator | None, settings: dict[str, Any]) -> Evaluator | None:

@@ -1,5 +1,6 @@
 """The Gymnasium environment: a thin shell around the compiled MDP and an evaluator."""
 
+from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
 import gymnasium as gym
@@ -9,9 +10,9 @@ from numpy.typing import NDArray
 
 from gym_cnnarch import rendering
 from gym_cnnarch.architecture import Architecture, Layer
-from gym_cnnarch.arguments import check_choice, make_evaluator, make_search_space
+from gym_cnnarch.arguments import check_choice, full_name, make_evaluator, make_search_space
 from gym_cnnarch.errors import InvalidInput
-from gym_cnnarch.evaluation import Evaluator
+from gym_cnnarch.evaluation import Evaluator, evaluate_all
 from gym_cnnarch.info import InfoKind, full_info, no_result, numeric_info
 from gym_cnnarch.mdp import START, ObserveSize, compile_mdp
 from gym_cnnarch.observation import Observation, ObservationKind, make_observer
@@ -88,11 +89,13 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
     - `search_space`: a preset (`"metaqnn"`, `"metaqnn-18"`, `"digits"`, `"small"`) or a dict of
       limits, with an optional `"preset"` to start from: see `SearchSpace`. None: the evaluator's
       own, where it has one (a table), else `"metaqnn"`.
-    - `evaluator`: `"module:attribute"`, called with `dataset` and all further arguments, those that
-      the id registers included (for training: `data_root`, `recipe`, `device`, `store`; for a
-      table: `table`, `repeat`). None only constructs, without data or training, reward 0; where no
-      dataset says so, `search_space` must then give `input_shape` and `num_classes`. An object with
-      the `Evaluator` protocol works too, whatever the id registers, but is not plain data.
+    - `evaluator`: `"training"`, `"table"`, `"surrogate"`, or one's own: `"module:attribute"` or
+      `"path/to/file.py:attribute"`. It is called with `dataset` and all further arguments, those
+      that the id registers included (for training: `data_root`, `recipe`, `device`, `store`; for a
+      table: `table`, `repeat`; for the surrogate: `curves`, `noise`). None only constructs, without
+      data or training, reward 0; where no dataset says so, `search_space` must then give
+      `input_shape` and `num_classes`. An object with the `Evaluator` protocol works too, whatever
+      the id registers, but is not plain data.
     - `dataset`: what the evaluator reads: see the README.
     - `seed`: the seed of the evaluation (0), not of the environment. Where an evaluator has several
       results for a network (a table), the environment's generator chooses instead.
@@ -151,9 +154,9 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
         if not isinstance(seed, int):
             raise InvalidInput(f"The seed of the evaluation must be an integer, not {seed!r}.")
         self.render_mode = render_mode
-        self.evaluator_name = evaluator if isinstance(evaluator, str) else None
+        self.evaluator_name = full_name(evaluator) if isinstance(evaluator, str) else None
         self.evaluator_settings = {"dataset": dataset, **evaluator_settings}
-        self.evaluator = make_evaluator(evaluator, self.evaluator_settings)
+        self.evaluator = make_evaluator(self.evaluator_name or evaluator, self.evaluator_settings)
         self.search_space = make_search_space(
             search_space, self.evaluator, dataset, evaluator_settings.get("recipe")
         )
@@ -280,9 +283,17 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
         self, architecture: Architecture, rng: np.random.Generator
     ) -> tuple[float, dict[str, Any]]:
         """The reward and info of a finished network; the generator draws if there are several."""
+        return self.judge_many([architecture], [rng])[0]
+
+    def judge_many(
+        self, architectures: Sequence[Architecture], rngs: Sequence[np.random.Generator]
+    ) -> list[tuple[float, dict[str, Any]]]:
+        """The same of the networks that several environments have finished."""
         if self.evaluator is None:
-            return 0.0, self.result_info(architecture, None, self.search_space)
-        seed = self._draw_seed(rng) if self._draw_seed else self.evaluation_seed
-        evaluation = self.evaluator.evaluate(architecture, seed)
-        info = self.result_info(architecture, evaluation, self.search_space)
-        return self.reward_function(evaluation), info
+            return [(0.0, self.result_info(a, None, self.search_space)) for a in architectures]
+        seeds = [self._draw_seed(r) if self._draw_seed else self.evaluation_seed for r in rngs]
+        evaluations = evaluate_all(self.evaluator, architectures, seeds)
+        return [
+            (self.reward_function(e), self.result_info(a, e, self.search_space))
+            for a, e in zip(architectures, evaluations, strict=True)
+        ]

@@ -1,6 +1,7 @@
 """What an evaluation is, what an evaluator does, and how one is found by its name."""
 
 import importlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, get_args
 
@@ -57,6 +58,8 @@ class Evaluator(Protocol):
     - ``input_shape``, (channels, height, width), and ``num_classes``: the environment's search
       space is made for them;
     - ``search_space``: the only space whose networks it knows;
+    - ``evaluate_many(architectures, seeds)``: a list of what ``evaluate`` gives one by one, in less
+      time; the vector environment asks it for the networks that are finished in one step;
     - ``draw_seed(rng)``: the seed of an episode's evaluation, drawn by the environment's generator,
       where a network has several results;
     - ``prepare()``: called once in each worker process of a search before anything is timed;
@@ -71,6 +74,33 @@ class Evaluator(Protocol):
     def evaluate(self, architecture: Architecture, seed: int = 0) -> Evaluation:
         """Evaluates one architecture; equal seeds give equal results."""
         ...
+
+
+def evaluate_all(
+    evaluator: Evaluator, architectures: Sequence[Architecture], seeds: Sequence[int]
+) -> list[Evaluation]:
+    """Evaluates several networks, together where the evaluator can and there is more than one.
+
+    Raises:
+        InvalidInput: If the evaluator returns something else than evaluations.
+    """
+    together = getattr(evaluator, "evaluate_many", None)
+    if together is None or len(architectures) == 1:
+        results = [evaluator.evaluate(*each) for each in zip(architectures, seeds, strict=True)]
+    else:
+        results = list(together(architectures, seeds))
+        if len(results) != len(architectures):
+            raise InvalidInput(
+                f"{type(evaluator).__name__}.evaluate_many must return an Evaluation for each of "
+                f"{len(architectures)} networks, but returned {len(results)}."
+            )
+    for result in results:
+        if not isinstance(result, Evaluation):
+            raise InvalidInput(
+                f"{type(evaluator).__name__} must return an Evaluation of every network, but "
+                f"returned {result!r}."
+            )
+    return results
 
 
 def import_object(name: str) -> Any:

@@ -7,6 +7,13 @@ import gymnasium as gym
 TRAINING = "train_eval:TrainingEvaluator"
 TABLE = "gym_cnnarch.table_evaluator:TableEvaluator"
 
+EVALUATORS: dict[str, str] = {
+    "training": TRAINING,
+    "table": TABLE,
+    "surrogate": "train_eval:SurrogateEvaluator",
+}
+"""Short names of evaluators -> where they are."""
+
 DATASET_INPUTS: dict[str, tuple[tuple[int, int, int], int]] = {
     "cifar10": ((3, 32, 32), 10),
     "cifar100": ((3, 32, 32), 100),

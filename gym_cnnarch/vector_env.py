@@ -25,7 +25,8 @@ class CNNArchVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
     """N environments ``CNNArchEnv`` in one, step by step equal to a ``SyncVectorEnv`` of them.
 
     Transitions, observations, masks and, with a table, rewards are array look-ups; with any other
-    evaluator the networks that are finished in a step are evaluated one after the other.
+    evaluator the networks that are finished in a step are evaluated together, or one after the
+    other.
 
     Args:
         num_envs: N.
@@ -228,15 +229,16 @@ class CNNArchVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
 
     def _evaluate(self, which: NDArray[np.int64], rewards: NDArray[np.float64]) -> Infos:
         """The final infos of the environments whose network is finished; fills in their rewards."""
-        if self._results is None:
-            infos: Infos = {}
-            for i in which.tolist():
-                architecture = Architecture(tuple(self._layers(i)))
-                rewards[i], info = self._env.judge(architecture, self._streams.generator(i))
-                infos = self._add_info(infos, info, i)
-            return infos
         if len(which) == 0:
             return {}
+        if self._results is None:
+            infos: Infos = {}
+            finished = [Architecture(tuple(self._layers(i))) for i in which.tolist()]
+            generators = [self._streams.generator(i) for i in which.tolist()]
+            results = self._env.judge_many(finished, generators)
+            for i, (rewards[i], info) in zip(which.tolist(), results, strict=True):
+                infos = self._add_info(infos, info, i)
+            return infos
         cells = self._ranks[which]
         if self._results.choices > 1:
             choices = (self._streams.draw(which) * self._results.choices).astype(np.int64)

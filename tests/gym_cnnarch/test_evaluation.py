@@ -4,6 +4,7 @@ import collections
 import re
 
 import gymnasium as gym
+import numpy as np
 import pytest
 
 from gym_cnnarch import Evaluation, InvalidInput
@@ -77,6 +78,30 @@ def test_a_failed_network_is_a_result_with_its_reward(own_evaluator, status):
     assert info["status"] == status
     assert info["accuracy"] == 0.5
     assert reward == (0.5 if status == "ok" else -0.5)
+
+
+def test_short_names_are_those_of_the_evaluators():
+    env = gym.make("CNNArch-CIFAR10Table-v0", evaluator="table").unwrapped
+    assert env.evaluator_name == "gym_cnnarch.table_evaluator:TableEvaluator"
+    with pytest.raises(InvalidInput, match="No evaluator 'tabel': expected training, table, surr"):
+        gym.make("CNNArch-CIFAR10Table-v0", evaluator="tabel")
+
+
+@pytest.mark.parametrize("returned", [None, 0.5, {"accuracy": 0.5}])
+@pytest.mark.parametrize("make", [gym.make, gym.make_vec])
+def test_an_evaluator_that_returns_no_evaluation_is_one_sentence(make, returned):
+    class Odd:
+        task = "odd"
+
+        def evaluate(self, architecture, seed=0):
+            return returned
+
+    env = make("CNNArch-Digits-v0", evaluator=Odd())
+    env.reset()
+    last = len(env.unwrapped.search_space.actions) - 1
+    with pytest.raises(InvalidInput, match="Odd must return an Evaluation") as error:
+        env.step(np.array([last]) if make is gym.make_vec else last)
+    assert repr(returned) in str(error.value)
 
 
 def test_an_argument_that_the_evaluator_does_not_take_is_refused_by_name(own_evaluator):

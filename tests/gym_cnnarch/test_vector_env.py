@@ -123,6 +123,41 @@ def test_other_evaluators_are_asked_one_by_one(info):
             assert_equal(ours, theirs)
 
 
+class Together(Noisy):
+    """Evaluates all networks of a step at once, and remembers how many."""
+
+    def __init__(self):
+        self.sizes = []
+
+    def evaluate_many(self, architectures, seeds):
+        self.sizes.append(len(architectures))
+        return [self.evaluate(a, s) for a, s in zip(architectures, seeds, strict=True)]
+
+
+def test_what_can_be_evaluated_together_is_and_changes_nothing():
+    evaluator = Together()
+    together = CNNArchVectorEnv(N, search_space=SPACE, evaluator=evaluator)
+    alone = CNNArchVectorEnv(N, search_space=SPACE, evaluator=Noisy())
+    together.reset(seed=0), alone.reset(seed=0)
+    rng = np.random.default_rng(1)
+    for _ in range(30):
+        actions = actions_of(rng, together.action_masks(), 0.0)
+        for ours, theirs in zip(together.step(actions), alone.step(actions), strict=True):
+            assert_equal(ours, theirs)
+    assert max(evaluator.sizes) > 2
+
+
+def test_a_wrong_number_of_evaluations_is_refused():
+    class Forgetful(Together):
+        def evaluate_many(self, architectures, seeds):
+            return super().evaluate_many(architectures, seeds)[1:]
+
+    many = CNNArchVectorEnv(2, search_space=SPACE, evaluator=Forgetful())
+    many.reset(seed=0)
+    with pytest.raises(InvalidInput, match="each of 2 networks, but returned 1"):
+        many.step(np.full(2, len(SPACE.actions) - 1))
+
+
 def test_a_table_that_answers_otherwise_is_asked(table_file):
     class Halved(TableEvaluator):
         def evaluate(self, architecture, seed=0):

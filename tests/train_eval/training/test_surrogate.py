@@ -3,13 +3,16 @@
 import csv
 import json
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
+from sklearn.model_selection import cross_val_predict
 
 from gym_cnnarch import Architecture, InvalidInput, SearchSpace
 from tests.helpers.commands import cnnarch
 from train_eval.training.surrogate import SurrogateEvaluator, read_curves
+from train_eval.training.surrogate_fit import fit
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +65,53 @@ def test_noise_is_drawn_from_the_residuals_by_the_seed(curves):
     assert np.std(draws) == pytest.approx(plain.error, rel=0.3)
     assert np.mean(draws) == pytest.approx(plain.evaluate(network).accuracy, abs=plain.error / 2)
     assert plain.task != noisy.task
+
+
+@pytest.mark.parametrize("noise", [False, True])
+def test_predictions_together_are_those_one_by_one(curves, noise):
+    surrogate = SurrogateEvaluator("cifar10", curves, noise=noise)
+    rng = np.random.default_rng(2)
+    networks = [SearchSpace(max_layers=6).sample(rng) for _ in range(100)]
+    seeds = list(range(100))
+    alone = [surrogate.evaluate(*each) for each in zip(networks, seeds, strict=True)]
+    assert surrogate.evaluate_many(networks, seeds) == alone
+    assert surrogate.evaluate_many([], []) == []
+
+
+def test_a_fit_is_kept_and_a_damaged_one_is_made_anew(curves, tmp_path, monkeypatch):
+    network = Architecture.parse("[C(64,3,1), P(2,2), SM(10)]")
+    monkeypatch.setattr("train_eval.training.surrogate_fit.cache_root", lambda: tmp_path)
+    fits = []
+    monkeypatch.setattr(
+        "train_eval.training.surrogate_fit.cross_val_predict",
+        lambda *args, **kwargs: fits.append(1) or cross_val_predict(*args, **kwargs),
+    )
+
+    def predicted():
+        fit.cache_clear()  # as a new process
+        surrogate = SurrogateEvaluator("cifar10", curves)
+        return surrogate.evaluate(network), surrogate.predicted.tolist(), surrogate.task
+
+    first = predicted()
+    assert predicted() == first
+    assert len(fits) == 1
+    (kept,) = tmp_path.glob("surrogates/*.fit")
+    kept.write_bytes(kept.read_bytes()[:-1] + b"x")
+    assert predicted() == first
+    assert len(fits) == 2
+    monkeypatch.setattr("train_eval.training.surrogate_fit.cache_root", lambda: kept)  # no folder
+    assert predicted() == first
+    assert len(fits) == 3
+
+
+@pytest.mark.parametrize("make", [gym.make, gym.make_vec])
+def test_an_environment_predicts_by_the_surrogate_s_name(curves, make):
+    env = make("CNNArch-CIFAR10-v0", evaluator="surrogate", curves=str(curves)).unwrapped
+    env.reset(seed=0)
+    last = len(env.search_space.actions) - 1
+    rewards = env.step(last if make is gym.make else np.array([last]))[1]
+    expected = SurrogateEvaluator("cifar10", curves).evaluate(Architecture.parse("[SM(10)]"))
+    assert np.array_equal(np.atleast_1d(rewards), [expected.accuracy])
 
 
 def test_a_search_on_a_surrogate_needs_no_data_and_repeats(capsys, tmp_path, curves):

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from gym_cnnarch.errors import InvalidInput, WrongArguments
@@ -23,6 +24,9 @@ def full_name(evaluator: str) -> str:
         raise InvalidInput(
             f"No evaluator {evaluator!r}: expected {', '.join(EVALUATORS)} or 'module:attribute'."
         )
+    place, _, attribute = evaluator.rpartition(":")
+    if place.endswith(".py"):
+        return f"{Path(place).expanduser().resolve()}:{attribute}"
     return EVALUATORS.get(evaluator, evaluator)
 
 

@@ -19,3 +19,8 @@ class WrongArguments(InvalidInput, TypeError):
 
 class ProcessUnusable(Exception):
     """An evaluator cannot go on in this process, though a fresh process may: a GPU was lost."""
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of foreign code is and says, for use within a sentence."""
+    return f"{type(error).__name__}: {error}".partition("\n")[0].rstrip(".")

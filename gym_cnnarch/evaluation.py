@@ -1,12 +1,20 @@
 """What an evaluation is, what an evaluator does, and how one is found by its name."""
 
+import hashlib
 import importlib
-from collections.abc import Sequence
+import importlib.util
+import numbers
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal, Protocol, get_args
 
+import numpy as np
+
 from gym_cnnarch.architecture import Architecture
-from gym_cnnarch.errors import InvalidInput
+from gym_cnnarch.errors import InvalidInput, first_line
 
 Status = Literal["ok", "diverged", "out_of_memory", "timeout", "error"]
 STATUSES: tuple[Status, ...] = get_args(Status)
@@ -44,10 +52,65 @@ class Evaluation:
     test_accuracy: float | None = None
 
     def __post_init__(self) -> None:
+        """Turns NumPy's numbers into Python's, as files and databases need them."""
+        for name, convert in _CONVERSIONS.items():
+            object.__setattr__(self, name, convert(name, getattr(self, name)))
         if not 0.0 <= self.accuracy <= 1.0:
-            raise ValueError(f"An accuracy must be in [0, 1], but is {self.accuracy}.")
+            raise InvalidInput(f"An accuracy must be in [0, 1], but is {self.accuracy}.")
         if self.status not in STATUSES:
-            raise ValueError(f"A status is one of {', '.join(STATUSES)}, not {self.status!r}.")
+            raise InvalidInput(f"A status is one of {', '.join(STATUSES)}, not {self.status!r}.")
+
+
+def _float(name: str, value: Any) -> float:
+    if type(value) is float:
+        return value
+    if isinstance(value, numbers.Real):
+        return float(value)
+    raise InvalidInput(f"An evaluation's {name} must be a number, but is {value!r}.")
+
+
+def _optional_float(name: str, value: Any) -> float | None:
+    return None if value is None else _float(name, value)
+
+
+def _size(name: str, value: Any) -> int:
+    if isinstance(value, int | np.integer) and 0 <= value < 2**63:
+        return int(value)
+    raise InvalidInput(
+        f"An evaluation's {name} must be an integer from 0 to 2^63 - 1, but is {value!r}."
+    )
+
+
+def _floats(name: str, values: Any) -> tuple[float, ...]:
+    if isinstance(values, Iterable) and not isinstance(values, str):
+        return tuple(_float(name, value) for value in values)
+    raise InvalidInput(f"An evaluation's {name} must hold numbers, but is {values!r}.")
+
+
+def _bool(name: str, value: Any) -> bool:
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    raise InvalidInput(f"An evaluation's {name} must be True or False, but is {value!r}.")
+
+
+def _text(name: str, value: Any) -> str:
+    if isinstance(value, str):
+        return str(value)
+    raise InvalidInput(f"An evaluation's {name} must be a text, but is {value!r}.")
+
+
+_CONVERSIONS: dict[str, Callable[[str, Any], Any]] = {
+    "accuracy": _float,
+    "status": _text,
+    "parameters": _size,
+    "macs": _size,
+    "curve": _floats,
+    "train_seconds": _optional_float,
+    "learning_rate": _optional_float,
+    "message": _text,
+    "cached": _bool,
+    "test_accuracy": _optional_float,
+}
 
 
 class Evaluator(Protocol):
@@ -104,15 +167,46 @@ def evaluate_all(
 
 
 def import_object(name: str) -> Any:
-    """The object that ``module:attribute`` names.
+    """The object that ``module:attribute`` or ``path/to/file.py:attribute`` names.
 
     Raises:
-        InvalidInput: If the name is not of that form, or there is no such module or attribute.
+        InvalidInput: If the name is not of that form, there is no such module, file or attribute,
+            or the code cannot be imported.
     """
-    module, separator, attribute = name.partition(":")
-    if not (separator and module and attribute) or module.startswith("."):
-        raise InvalidInput(f"Expected 'module:attribute', but came {name!r}.")
+    place, separator, attribute = name.rpartition(":")
+    if not (separator and place and attribute) or (place[0] == "." and not _is_file(place)):
+        raise InvalidInput(
+            f"Expected 'module:attribute' or 'path/to/file.py:attribute', but came {name!r}."
+        )
     try:
-        return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+        module = _import_file(place) if _is_file(place) else importlib.import_module(place)
+        return getattr(module, attribute)
+    except (ImportError, AttributeError, OSError) as error:
         raise InvalidInput(f"Cannot load {name!r}: {error}.") from error
+    except (Exception, SystemExit) as error:  # whatever a user's file does when it is run
+        raise InvalidInput(
+            f"Cannot load {name!r}: importing it raised {first_line(error)}."
+        ) from error
+
+
+def _is_file(place: str) -> bool:
+    return place.endswith(".py")
+
+
+def _import_file(place: str) -> ModuleType:
+    """The module of a file, run once; its name is made of its path, so that it hides no other."""
+    path = Path(place).expanduser().resolve()
+    name = f"{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # before it runs: dataclasses and pickle look it up
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module

@@ -24,14 +24,14 @@ def full_info(
         }
     info = {
         "architecture": str(architecture),
-        "accuracy": float(evaluation.accuracy),  # one type: vector environments stack the infos
+        "accuracy": evaluation.accuracy,
         "status": evaluation.status,
-        "parameters": int(evaluation.parameters),
-        "macs": int(evaluation.macs),
-        "cached": bool(evaluation.cached),
+        "parameters": evaluation.parameters,
+        "macs": evaluation.macs,
+        "cached": evaluation.cached,
     }
     if evaluation.train_seconds is not None:
-        info["train_seconds"] = float(evaluation.train_seconds)
+        info["train_seconds"] = evaluation.train_seconds
     return info
 
 

@@ -1,9 +1,10 @@
 """Evaluation -> reward."""
 
+import inspect
 import math
 from collections.abc import Callable
 
-from gym_cnnarch.errors import InvalidInput
+from gym_cnnarch.errors import InvalidInput, first_line
 from gym_cnnarch.evaluation import Evaluation, import_object
 
 RewardFunction = Callable[[Evaluation], float]
@@ -26,11 +27,13 @@ def make_reward(name: str = "accuracy", failure_reward: float = 0.0) -> RewardFu
     """The reward function of an environment.
 
     Args:
-        name: ``accuracy``, ``last_accuracy``, or ``module:function`` for one's own.
+        name: ``accuracy``, ``last_accuracy``, or ``module:function`` (or
+            ``path/to/file.py:function``) for one's own.
         failure_reward: The reward of every evaluation whose status is not ``ok``.
 
     Raises:
-        InvalidInput: If there is no such reward.
+        InvalidInput: If there is no such reward. The returned function raises it too, if one's own
+            fails or returns anything but a finite number.
     """
     if not isinstance(name, str) or (name not in _REWARDS and ":" not in name):
         raise InvalidInput(
@@ -44,16 +47,41 @@ def make_reward(name: str = "accuracy", failure_reward: float = 0.0) -> RewardFu
         ) from error
     if not math.isfinite(failure_reward):
         raise InvalidInput(f"failure_reward must be finite, but is {failure_reward}.")
-    function = _REWARDS[name] if name in _REWARDS else import_object(name)
-    if not callable(function):
-        raise InvalidInput(f"The reward {name!r} must be a function, but is {function!r}.")
+    function = _REWARDS[name] if name in _REWARDS else _own_reward(name)
 
     def reward(evaluation: Evaluation) -> float:
-        if evaluation.status != "ok":
-            return failure_reward
-        value = float(function(evaluation))
-        if not math.isfinite(value):
-            raise InvalidInput(f"The reward {name!r} must be a finite number, but is {value}.")
-        return value
+        return function(evaluation) if evaluation.status == "ok" else failure_reward
+
+    return reward
+
+
+def _own_reward(name: str) -> RewardFunction:
+    """The function of that name, whose failures are one sentence."""
+    function = import_object(name)
+    if not callable(function):
+        raise InvalidInput(f"The reward {name!r} must be a function, but is {function!r}.")
+    try:
+        inspect.signature(function).bind(None)
+    except TypeError as error:
+        raise InvalidInput(
+            f"The reward {name!r} must take one argument, an Evaluation: {error}."
+        ) from error
+    except ValueError:
+        pass  # a built-in function that does not tell: its first call will
+
+    def reward(evaluation: Evaluation) -> float:
+        try:
+            value = function(evaluation)
+        except (Exception, SystemExit) as error:
+            raise InvalidInput(
+                f"The reward {name!r} of an Evaluation raised {first_line(error)}."
+            ) from error
+        try:
+            number = math.nan if isinstance(value, str) else float(value)
+        except (TypeError, ValueError):
+            number = math.nan
+        if not math.isfinite(number):
+            raise InvalidInput(f"The reward {name!r} must be a finite number, but is {value!r}.")
+        return number
 
     return reward

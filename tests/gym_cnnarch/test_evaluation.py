@@ -1,6 +1,8 @@
 """Evaluators named by strings, and what the environment makes of a failed evaluation."""
 
 import collections
+import hashlib
+import pickle
 import re
 
 import gymnasium as gym
@@ -42,6 +44,47 @@ def test_an_evaluation_says_what_cannot_be():
         Evaluation(86, "ok", 1, 1)
 
 
+def test_numpy_s_numbers_become_python_s():
+    evaluation = Evaluation(
+        np.float32(0.5), np.str_("ok"), np.int64(7), np.int32(9), np.array([0.25, 0.5]),
+        np.float64(1.5), np.float32(0.5), np.str_("m"), np.bool_(True), np.float16(0.5),
+    )  # fmt: skip
+    plain = Evaluation(0.5, "ok", 7, 9, (0.25, 0.5), 1.5, 0.5, "m", True, 0.5)
+    assert evaluation == plain
+    for name, value in vars(plain).items():
+        assert type(vars(evaluation)[name]) is type(value)
+    assert [type(accuracy) for accuracy in evaluation.curve] == [float, float]
+    assert type(Evaluation(1, "ok", 1, 1).accuracy) is float
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"accuracy": "0.5"},
+        {"accuracy": None},
+        {"accuracy": np.array([0.5])},
+        {"accuracy": float("nan")},
+        {"status": 0},
+        {"parameters": 1.5},
+        {"parameters": -1},
+        {"macs": 2**63},
+        {"curve": 0.5},
+        {"curve": "0.5"},
+        {"curve": [None]},
+        {"train_seconds": "1"},
+        {"learning_rate": [0.1]},
+        {"message": None},
+        {"cached": 1},
+        {"test_accuracy": "0.5"},
+    ],
+)
+def test_what_no_evaluation_can_hold_is_refused_by_name(wrong):
+    (name,) = wrong
+    fields = {"accuracy": 0.5, "status": "ok", "parameters": 1, "macs": 1} | wrong
+    with pytest.raises(InvalidInput, match=name):
+        Evaluation(**fields)
+
+
 def test_load_finds_what_the_name_says():
     assert import_object("collections:OrderedDict") is collections.OrderedDict
 
@@ -53,6 +96,57 @@ def test_load_finds_what_the_name_says():
 def test_load_refuses_a_name_that_leads_nowhere(name):
     with pytest.raises(InvalidInput, match=re.escape(repr(name))):
         import_object(name)
+
+
+@pytest.mark.parametrize("folder", ["agents", "odd: name"])
+def test_a_file_is_found_by_its_path_and_hides_no_module(tmp_path, monkeypatch, folder):
+    (tmp_path / folder).mkdir()
+    file = tmp_path / folder / "json.py"
+    file.write_text("from dataclasses import dataclass\n@dataclass\nclass Mine:\n    x: int = 1\n")
+    mine = import_object(f"{file}:Mine")
+    assert mine() == mine(1)
+    assert pickle.loads(pickle.dumps(mine(2))) == mine(2)
+    monkeypatch.chdir(tmp_path)
+    assert (
+        import_object(f"./{folder}/json.py:Mine") is import_object(f"{folder}/json.py:Mine") is mine
+    )
+    assert import_object("json:loads")("1") == 1
+    with pytest.raises(InvalidInput, match="no attribute 'Yours'"):
+        import_object(f"{file}:Yours")
+    with pytest.raises(InvalidInput, match=r"missing\.py"):
+        import_object("missing.py:Mine")
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("1 / 0", "raised ZeroDivisionError: division by zero"),
+        ("import sys; sys.exit('enough\\nof it')", "raised SystemExit: enough"),
+        ("raise SystemExit", "raised SystemExit"),
+        ("def (", "raised SyntaxError: invalid syntax"),
+        ("x = '\\0", "raised SyntaxError: "),
+        ("raise RuntimeError('two\\nlines')", "raised RuntimeError: two"),
+        ("import a_package_nobody_has", "a_package_nobody_has"),
+    ],
+)
+@pytest.mark.parametrize("by", ["module", "file"])
+def test_code_that_cannot_be_imported_is_one_sentence(tmp_path, monkeypatch, code, message, by):
+    name = f"broken_{hashlib.sha256(code.encode()).hexdigest()[:8]}"
+    (tmp_path / f"{name}.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    place = name if by == "module" else tmp_path / f"{name}.py"
+    for _ in range(2):  # a failed import leaves nothing behind
+        with pytest.raises(InvalidInput, match=message) as error:
+            import_object(f"{place}:x")
+        assert "\n" not in str(error.value)
+
+
+def test_an_evaluator_of_a_file_has_one_name_in_every_process(tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text(EVALUATOR_MODULE)
+    monkeypatch.chdir(tmp_path)
+    env = CNNArchEnv(evaluator="mine.py:Fixed", dataset="mine")
+    assert env.evaluator_name == f"{tmp_path / 'mine.py'}:Fixed"
+    assert env.evaluator.dataset == "mine"
 
 
 def test_a_missing_dependency_of_the_named_module_is_told(tmp_path, monkeypatch):

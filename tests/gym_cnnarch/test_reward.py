@@ -20,6 +20,11 @@ def own_rewards(tmp_path, monkeypatch):
     (tmp_path / "own_rewards.py").write_text(
         "scale = 2\n\ndef per_parameter(evaluation):\n"
         "    return scale * evaluation.accuracy / evaluation.parameters\n"
+        "def of_two(evaluation, other): ...\n"
+        "def of_none(): ...\n"
+        "def nothing(evaluation): ...\n"
+        "def endless(evaluation): return float('inf')\n"
+        "def broken(evaluation): return {}['depth']\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
 
@@ -60,4 +65,31 @@ def test_a_reward_is_a_float(status):
 )
 def test_a_reward_that_does_not_exist_is_refused_by_name(own_rewards, name):
     with pytest.raises(InvalidInput, match=repr(name)):
+        make_reward(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("os:system", "raised TypeError"),
+        ("sys:exit", "raised SystemExit"),
+        ("builtins:repr", "finite number"),
+        ("builtins:print", "finite number, but is None"),
+        ("builtins:list", "raised TypeError"),
+        ("own_rewards:nothing", "finite number, but is None"),
+        ("own_rewards:endless", "finite number, but is inf"),
+        ("own_rewards:broken", "raised KeyError: 'depth'"),
+    ],
+)
+def test_a_reward_that_fails_is_one_sentence(own_rewards, name, message):
+    with pytest.raises(InvalidInput, match=message) as error:
+        make_reward(name)(GOOD)
+    assert name in str(error.value)
+    assert "\n" not in str(error.value)
+    assert make_reward(name, -1.0)(evaluation("error")) == -1.0  # is not asked
+
+
+@pytest.mark.parametrize("name", ["own_rewards:of_two", "own_rewards:of_none", "os:getpid"])
+def test_a_reward_that_takes_no_evaluation_is_refused_at_once(own_rewards, name):
+    with pytest.raises(InvalidInput, match="must take one argument, an Evaluation"):
         make_reward(name)

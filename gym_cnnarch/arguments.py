@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ def make_search_space(
     Without an evaluator a recipe that resizes the images says so in its ``image_size``.
 
     Raises:
-        InvalidInput: If the evaluator knows the networks of another space only.
+        InvalidInput: If the evaluator does not know all networks of the space.
     """
     own: SearchSpace | None = getattr(evaluator, "search_space", None)
     if spec is None:
@@ -82,11 +83,22 @@ def make_search_space(
         input_shape=getattr(evaluator, "input_shape", input_shape),
         num_classes=getattr(evaluator, "num_classes", num_classes),
     )
-    if own not in (None, space):
+    if own is not None and not own.contains(space):
         raise InvalidInput(
-            "The evaluator knows the networks of another search space: leave search_space out."
+            f"The evaluator knows the networks of another search space: leave search_space out, or "
+            f"keep within its limits, {asdict(own)}."
         )
     return space
+
+
+def restrict(evaluator: Evaluator | None, space: SearchSpace) -> Evaluator | None:
+    """The evaluator for a part of the space that it knows, where it makes a difference to it."""
+    own: SearchSpace | None = getattr(evaluator, "search_space", None)
+    restricted = getattr(evaluator, "restricted", None)
+    if own in (None, space) or restricted is None:
+        return evaluator
+    made: Evaluator = restricted(space)
+    return made
 
 
 def check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:

@@ -10,7 +10,13 @@ from numpy.typing import NDArray
 
 from gym_cnnarch import rendering
 from gym_cnnarch.architecture import Architecture, Layer
-from gym_cnnarch.arguments import check_choice, full_name, make_evaluator, make_search_space
+from gym_cnnarch.arguments import (
+    check_choice,
+    full_name,
+    make_evaluator,
+    make_search_space,
+    restrict,
+)
 from gym_cnnarch.errors import InvalidInput
 from gym_cnnarch.evaluation import Evaluator, evaluate_all
 from gym_cnnarch.info import InfoKind, full_info, no_result, numeric_info
@@ -88,7 +94,9 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
 
     - `search_space`: a preset (`"metaqnn"`, `"metaqnn-18"`, `"digits"`, `"small"`) or a dict of
       limits, with an optional `"preset"` to start from: see `SearchSpace`. None: the evaluator's
-      own, where it has one (a table), else `"metaqnn"`.
+      own, where it has one (a table), else `"metaqnn"`. Of an evaluator's own space any part can be
+      asked for, for example with fewer `max_layers`: a table's optimum and regret are then of that
+      part.
     - `evaluator`: `"training"`, `"table"`, `"surrogate"`, or one's own: `"module:attribute"` or
       `"path/to/file.py:attribute"`. It is called with `dataset` and all further arguments, those
       that the id registers included (for training: `data_root`, `recipe`, `device`, `store`; for a
@@ -151,8 +159,10 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
         check_choice("observation", observation, get_args(ObservationKind))
         check_choice("info", info, get_args(InfoKind))
         check_choice("render_mode", render_mode, (None, *self.metadata["render_modes"]))
-        if not isinstance(seed, int):
-            raise InvalidInput(f"The seed of the evaluation must be an integer, not {seed!r}.")
+        if not isinstance(seed, int) or not -(2**63) <= seed < 2**63:
+            raise InvalidInput(
+                f"The seed of the evaluation must be a plain integer of 64 bits, not {seed!r}."
+            )
         self.render_mode = render_mode
         self.evaluator_name = full_name(evaluator) if isinstance(evaluator, str) else None
         self.evaluator_settings = {"dataset": dataset, **evaluator_settings}
@@ -160,6 +170,7 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
         self.search_space = make_search_space(
             search_space, self.evaluator, dataset, evaluator_settings.get("recipe")
         )
+        self.evaluator = restrict(self.evaluator, self.search_space)
         self.reward_function = make_reward(reward, failure_reward)
         self.evaluation_seed = seed
         self.observe_size: ObserveSize = observe_size

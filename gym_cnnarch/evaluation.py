@@ -121,6 +121,7 @@ class Evaluator(Protocol):
     - ``input_shape``, (channels, height, width), and ``num_classes``: the environment's search
       space is made for them;
     - ``search_space``: the only space whose networks it knows;
+    - ``restricted(space)``: the same evaluator for a part of that space;
     - ``evaluate_many(architectures, seeds)``: a list of what ``evaluate`` gives one by one, in less
       time; the vector environment asks it for the networks that are finished in one step;
     - ``draw_seed(rng)``: the seed of an episode's evaluation, drawn by the environment's generator,

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 PRESETS: dict[str, dict[str, Any]] = {
     "metaqnn": {},
     "metaqnn-18": {"max_layers": 18},
@@ -24,7 +26,9 @@ for the digits and of the networks in the shipped table (6,386 for 16x16 images)
 
 
 def as_tuple(value: Any) -> Any:
-    """JSON's lists as tuples."""
+    """JSON's lists, and NumPy's arrays and integers, as tuples and Python's integers."""
+    if isinstance(value, np.ndarray | np.integer):
+        value = value.tolist()
     return tuple(map(as_tuple, value)) if isinstance(value, list | tuple) else value
 
 

@@ -39,18 +39,13 @@ def make_reward(name: str = "accuracy", failure_reward: float = 0.0) -> RewardFu
         raise InvalidInput(
             f"No reward {name!r}: expected {', '.join(_REWARDS)} or 'module:function'."
         )
-    try:
-        failure_reward = float(failure_reward)
-    except (TypeError, ValueError) as error:
-        raise InvalidInput(
-            f"failure_reward must be a number, but is {failure_reward!r}."
-        ) from error
-    if not math.isfinite(failure_reward):
-        raise InvalidInput(f"failure_reward must be finite, but is {failure_reward}.")
+    if not isinstance(failure_reward, int | float) or not math.isfinite(failure_reward):
+        raise InvalidInput(f"failure_reward must be a finite number, but is {failure_reward!r}.")
+    at_failure = float(failure_reward)
     function = _REWARDS[name] if name in _REWARDS else _own_reward(name)
 
     def reward(evaluation: Evaluation) -> float:
-        return function(evaluation) if evaluation.status == "ok" else failure_reward
+        return function(evaluation) if evaluation.status == "ok" else at_failure
 
     return reward
 

@@ -208,9 +208,41 @@ class SearchSpace:
                 raise InvalidInput(f"Layer {position}, {layer}, breaks a rule: {rule}.")
             state = self.successor(state, layer)
 
+    def contains(self, other: "SearchSpace") -> bool:
+        """Whether the other space is for the same images, and each of its limits within these.
+
+        Then every architecture of the other is one of this space, since no rule forbids more where
+        a limit is wider.
+        """
+        same = ("input_shape", "num_classes")
+        choices = ("conv_filters", "conv_receptive_fields", "pools", "fc_neurons")
+        most = ("max_layers", "max_fc", "fc_max_size")
+        return (
+            all(getattr(other, name) == getattr(self, name) for name in same)
+            and all(set(getattr(other, name)) <= set(getattr(self, name)) for name in choices)
+            and all(getattr(other, name) <= getattr(self, name) for name in most)
+        )
+
     def count(self) -> int:
         """The exact number of architectures."""
         return self._completions[self.start]
+
+    def counts_more_than(self, number: int) -> bool:
+        """Whether ``count()`` is greater, without enumerating a space that is much larger.
+
+        Each state before a terminator is the end of some chain, which SM makes an architecture: a
+        space has no more such states than architectures.
+        """
+        layers = [layer for layer in self.actions if not isinstance(layer, Terminator)]
+        known, states = {self.start}, [self.start]
+        for state in states:  # grows while it is read
+            legal = [layer for layer in layers if self.broken_rule(state, layer) is None]
+            new = {self.successor(state, layer) for layer in legal} - known
+            known |= new
+            states += new
+            if len(states) > number:
+                return True
+        return self.count() > number
 
     def sample(self, rng: np.random.Generator) -> Architecture:
         """An architecture drawn uniformly from all ``count()``."""

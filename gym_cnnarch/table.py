@@ -20,8 +20,8 @@ from gym_cnnarch.search_space import SearchSpace
 
 # What NumPy and the zip file's reader say of files that are none, or damaged.
 _UNREADABLE = (
-    OSError, ValueError, LookupError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile,
-    zlib.error,
+    OSError, ValueError, LookupError, TypeError, EOFError, RuntimeError, ArithmeticError,
+    MemoryError, SyntaxError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
 
 MISSING = -1
@@ -61,6 +61,12 @@ class Table:
     def __post_init__(self) -> None:
         plain = json.loads(json.dumps(self.metadata))  # as a file gives it back
         object.__setattr__(self, "metadata", plain)
+        _check_metadata(plain)
+        if self.space.counts_more_than(self.parameters.size):
+            raise InvalidInput(
+                f"A table of {self.parameters.size} architectures cannot be of a search space that "
+                f"has more, {plain['search_space']}."
+            )
         seeds, count = len(self.seeds), self.space.count()
         expected = {
             "correct_validation": (seeds, count, self.correct_validation.shape[-1]),
@@ -74,6 +80,27 @@ class Table:
                     f"A table of {count} architectures and {seeds} seeds cannot have {name} of "
                     f"shape {shape}."
                 )
+        self._check_results()
+
+    def _check_results(self) -> None:
+        """Refuses results that no training has."""
+        images, tests = self.metadata["validation_images"], self.metadata["test_images"]
+        highest = {
+            "correct_validation": images,
+            "correct_test": tests,
+            "status": len(STATUSES) - 1,
+        }
+        for name in _ARRAYS:
+            array = getattr(self, name)
+            real = name in ("train_seconds", "learning_rate")
+            low = MISSING if name in highest else 0
+            high = highest.get(name, np.finfo(np.float32).max if real else 2**63 - 1)
+            expected = f"{'numbers' if real else 'integers'} from {low} to {high:.10g}"
+            if array.dtype.kind != ("f" if real else "i"):
+                raise InvalidInput(f"A table's {name} must be {expected}, not {array.dtype}.")
+            if array.size and not (low <= array.min() and array.max() <= high):  # NaN too
+                found = f"{array.min()} to {array.max()}"
+                raise InvalidInput(f"A table's {name} must be {expected}, but is {found}.")
 
     @cached_property
     def space(self) -> SearchSpace:
@@ -182,3 +209,25 @@ class Table:
 
 
 _ARRAYS = tuple(field.name for field in fields(Table) if field.name != "metadata")
+
+
+def _check_metadata(metadata: Any) -> None:
+    """Refuses metadata that no table has."""
+    known = metadata if isinstance(metadata, dict) else {}
+    seeds = known.get("seeds")
+    possible = {
+        "search_space": isinstance(known.get("search_space"), dict),
+        "task": isinstance(known.get("task"), str),
+        "validation_images": _is_count(known.get("validation_images")),
+        "test_images": _is_count(known.get("test_images")),
+        "seeds": isinstance(seeds, list)
+        and all(isinstance(seed, int) for seed in seeds)
+        and 0 < len(set(seeds)) == len(seeds),
+    }
+    for name, usable in possible.items():
+        if not usable:
+            raise InvalidInput(f"A table's metadata cannot have {name} = {known.get(name)!r}.")
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**31

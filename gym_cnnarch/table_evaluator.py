@@ -1,5 +1,6 @@
 """The evaluator that looks up what was measured before."""
 
+import copy
 import dataclasses
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from gym_cnnarch.architecture import Architecture
 from gym_cnnarch.errors import InvalidInput
 from gym_cnnarch.evaluation import Evaluation
+from gym_cnnarch.search_space import SearchSpace
 from gym_cnnarch.table import Table
 
 _SHIPPED = Path(__file__).parent / "data"
@@ -51,7 +53,7 @@ class TableEvaluator:
     Attributes:
         task: Names the table and what of it is the result.
         table: The table.
-        search_space: The space whose networks the table holds.
+        search_space: The space whose networks the table holds, or the part that is asked for.
         input_shape: (channels, n, n).
         num_classes: Number of classes.
         repeats: R, the number of trainings of each network; seeds that the table has only for a
@@ -83,6 +85,7 @@ class TableEvaluator:
         self.repeat = repeat
         self.choices = self.repeats if repeat == "sample" else 1
         self.task = f"table-{self.table.checksum()[:16]}-{repeat}"
+        self._ranks = np.arange(self.search_space.count())  # in the table, by rank in the space
         self._known: dict[tuple[int, int], Evaluation] = {}
 
     def evaluate(self, architecture: Architecture, seed: int = 0) -> Evaluation:
@@ -103,6 +106,17 @@ class TableEvaluator:
         if known is None:
             known = self._known[rank, choice] = self._result(rank, choice)
         return known
+
+    def restricted(self, space: SearchSpace) -> "TableEvaluator":
+        """The same results for a part of the space; optimum and regret are then of that part."""
+        part = copy.copy(self)
+        for name in ("mean_validation", "mean_test", "_seconds"):
+            vars(part).pop(name, None)
+        part.search_space = space
+        networks = [space.unrank(rank) for rank in range(space.count())]
+        part._ranks = self._ranks[[self.search_space.rank(network) for network in networks]]
+        part._known = {}
+        return part
 
     def optimum(self, by: Literal["validation", "test"] = "test") -> Optimum:
         """The network whose mean accuracy over the repeats is the highest."""
@@ -125,33 +139,35 @@ class TableEvaluator:
     def mean_validation(self) -> NDArray[np.float64]:
         """(N,), mean of the repeats' validation accuracies (0 where training failed), by rank."""
         mean: NDArray[np.float64] = self.table.validation[self.table.complete].mean(axis=0)
-        return mean
+        return mean[self._ranks]
 
     @cached_property
     def mean_test(self) -> NDArray[np.float64]:
         """(N,), mean of the repeats' test accuracies (0 where training failed), by rank."""
         mean: NDArray[np.float64] = self.table.test[self.table.complete].mean(axis=0)
-        return mean
+        return mean[self._ranks]
 
     @cached_property
     def _seconds(self) -> NDArray[np.float64]:
         """(N,), median of the repeats' seconds of training (the lower one of two), by rank."""
         seconds = self.table.train_seconds[self.table.complete].astype(np.float64)
         median: NDArray[np.float64] = np.quantile(seconds, 0.5, axis=0, method="lower")
-        return median
+        return median[self._ranks]
 
     def _result(self, rank: int, choice: int) -> Evaluation:
         if self.repeat == "mean":
             return self._mean(rank)
         position = choice if self.repeat == "sample" else int(self.repeat)
-        evaluation = self.table.evaluation(rank, int(self.table.complete[position]))
+        evaluation = self.table.evaluation(
+            int(self._ranks[rank]), int(self.table.complete[position])
+        )
         return dataclasses.replace(
             evaluation, test_accuracy=None, train_seconds=float(self._seconds[rank])
         )
 
     def _mean(self, rank: int) -> Evaluation:
         """Accuracies averaged, a failed training counting 0; ``ok`` if one succeeded."""
-        each = [self.table.evaluation(rank, int(p)) for p in self.table.complete]
+        each = [self.table.evaluation(int(self._ranks[rank]), int(p)) for p in self.table.complete]
         succeeded = [e for e in each if e.status == "ok"]
         curves = [e.curve for e in succeeded] or [()]
         curve = np.sum(curves, axis=0) / len(each)

@@ -224,6 +224,11 @@ def test_a_copy_goes_on_in_the_middle_of_an_episode():
         {"evaluator": 5},
         {"evaluator": Recorder},
         {"failure_reward": "low"},
+        {"failure_reward": np.float32(0.5)},  # no plain data: a specification could not be written
+        {"seed": 2**63},
+        {"seed": -(2**63) - 1},
+        {"seed": np.int64(3)},
+        {"seed": 1.0},
         {"failure_reward": float("nan")},
         {"reward": ["accuracy"]},
         {"search_space": {"preset": ["digits"]}},

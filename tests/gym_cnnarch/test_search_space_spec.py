@@ -1,7 +1,9 @@
 """A search space from plain data, and what is refused."""
 
 import json
+from dataclasses import asdict
 
+import numpy as np
 import pytest
 
 from gym_cnnarch import Architecture, InvalidInput, SearchSpace
@@ -26,6 +28,25 @@ def test_a_mapping_changes_what_it_names_and_keeps_the_rest_of_its_preset():
 
 def test_a_mapping_without_a_preset_starts_from_the_paper_s_space():
     assert SearchSpace.from_spec({}, **DATA) == SearchSpace()
+
+
+def test_numpy_s_integers_and_arrays_are_limits_too():
+    limits = {"max_layers": np.int64(3), "conv_filters": np.array([8, 16], dtype=np.int32)}
+    space = SearchSpace.from_spec(limits, input_shape=(1, 8, np.int64(8)), num_classes=np.int8(3))
+    assert space == SearchSpace((1, 8, 8), 3, max_layers=3, conv_filters=(8, 16))
+    assert json.loads(json.dumps(asdict(space)))["max_layers"] == 3
+    with pytest.raises(InvalidInput, match="max_layers"):
+        SearchSpace(max_layers=np.float64(3))
+
+
+def test_a_space_counts_more_than_every_smaller_number():
+    for limits in ({"max_layers": 2}, {"max_layers": 1, "pools": []}, {"conv_filters": []}):
+        space = SearchSpace.from_spec({"preset": "digits", **limits}, **DATA)
+        count = space.count()
+        assert [space.counts_more_than(n) for n in (0, count - 1, count, count + 1)] == [
+            True, True, False, False,
+        ]  # fmt: skip
+    assert SearchSpace(max_layers=10**9).counts_more_than(10_000)
 
 
 def test_a_mapping_survives_json():

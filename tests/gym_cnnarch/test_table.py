@@ -1,7 +1,9 @@
 """Tables of results: what is saved is found, damage is noticed, and the evaluator adds nothing."""
 
+import hashlib
 import json
-from dataclasses import replace
+import time
+from dataclasses import asdict, fields, replace
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from gym_cnnarch.table import MISSING, Table
 from gym_cnnarch.table_evaluator import TableEvaluator
 from tests.helpers.made_up_tables import IMAGES, SPACE, TESTS, make_table
 
+ARRAYS = [field.name for field in fields(Table) if field.name != "metadata"]
 EVALUATOR = "gym_cnnarch.table_evaluator:TableEvaluator"
 
 
@@ -73,6 +76,143 @@ def test_a_result_that_was_changed_is_noticed(table, file):
     rewrite(file, correct_test=table.correct_test + 1)
     with pytest.raises(InvalidInput, match="its checksum differs"):
         Table.load(file)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"search_space": None}, "search_space = None"),
+        ({"search_space": ["small"]}, r"search_space = \['small'\]"),
+        ({"search_space": {"max_layers": [], "num_classes": 10}}, "lacks input_shape"),
+        ({"search_space": {**asdict(SPACE), "max_layers": 10**6}}, "search space that has more"),
+        ({"search_space": {**asdict(SPACE), "max_layers": 3}}, "search space that has more"),
+        ({"search_space": {**asdict(SPACE), "max_layers": 1}}, "cannot have .* of shape"),
+        ({"search_space": {**asdict(SPACE), "max_layers": 2.5}}, "max_layers must be"),
+        ({"search_space": {**asdict(SPACE), "max_fc": 10**6, "fc_max_size": 10**6}}, "has more"),
+        ({"search_space": {**asdict(SPACE), "pools": [[2, 2], [2, "2"]]}}, "pools must be"),
+        ({"search_space": {**asdict(SPACE), "depth": 2}}, "no limit 'depth'"),
+        ({"search_space": {**asdict(SPACE), "preset": ["small"]}}, "No search space"),
+        ({"task": 5}, "task = 5"),
+        ({"validation_images": 0}, "validation_images = 0"),
+        ({"validation_images": "360"}, "validation_images = '360'"),
+        ({"validation_images": 10}, "correct_validation must be"),
+        ({"test_images": None}, "test_images = None"),
+        ({"test_images": float("inf")}, "test_images = inf"),
+        ({"test_images": 10}, "correct_test must be"),
+        ({"seeds": 3}, "seeds = 3"),
+        ({"seeds": []}, r"seeds = \[\]"),
+        ({"seeds": [0, 0, 0]}, "seeds = "),
+        ({"seeds": [0, 1, "2"]}, "seeds = "),
+        ({"seeds": [0, 1, 2, 3]}, "4 seeds cannot have"),
+    ],
+)
+def test_impossible_metadata_with_a_valid_checksum_is_one_sentence(table, file, changed, message):
+    metadata = table.metadata | changed
+    digest = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode())
+    for name in ARRAYS:
+        digest.update(np.ascontiguousarray(getattr(table, name)).data)
+    header = {"format": 1, "checksum": digest.hexdigest(), "metadata": metadata}
+    rewrite(file, header=np.array(json.dumps(header)))
+    started = time.perf_counter()
+    with pytest.raises(InvalidInput, match=message) as error:
+        Table.load(file)
+    assert time.perf_counter() - started < 2
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "header", ["[]", "null", "5", '{"format": "1"}', '{"format": 1}', "[" * 100_000, "{"]
+)
+def test_a_header_that_is_none_is_one_sentence(file, header):
+    rewrite(file, header=np.array(header))
+    with pytest.raises(InvalidInput, match="no table of results"):
+        Table.load(file)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("status", lambda a: a + 100),
+        ("status", lambda a: a.astype(float)),
+        ("train_seconds", lambda a: a * np.nan),
+        ("train_seconds", lambda a: a - 5),
+        ("learning_rate", lambda a: a + np.inf),
+        ("parameters", lambda a: -a),
+        ("macs", lambda a: a.astype("U9")),
+        ("correct_validation", lambda a: a - 10_000),
+        ("correct_test", lambda a: a.astype(bool)),
+    ],
+)
+def test_results_that_no_training_has_are_refused(table, name, change):
+    with pytest.raises(InvalidInput, match=f"table's {name} must be"):
+        replace(table, **{name: change(getattr(table, name))})
+
+
+def sub_spaces():
+    """Random limits within those of the shipped table's space."""
+    whole = TableEvaluator().search_space
+    rng = np.random.default_rng(0)
+    for _ in range(8):
+        limits = {
+            name: [choice for choice in getattr(whole, name) if rng.random() < 0.7]
+            for name in ("conv_filters", "conv_receptive_fields", "pools", "fc_neurons")
+        }
+        limits = {name: rng.permutation(choices).tolist() for name, choices in limits.items()}
+        limits |= {name: int(rng.integers(1, 4)) for name in ("max_layers", "max_fc")}
+        yield limits | {"max_fc": min(limits["max_fc"], whole.max_fc), "fc_max_size": 5}
+
+
+@pytest.mark.parametrize("limits", [{"max_layers": 2}, *sub_spaces()])
+@pytest.mark.parametrize("repeat", ["sample", "mean", 1])
+def test_a_part_of_a_table_has_the_whole_table_s_results(limits, repeat):
+    spec = {"preset": "small", **limits}
+    env = CNNArchEnv(spec, evaluator=EVALUATOR, repeat=repeat)
+    part, whole = env.evaluator, TableEvaluator(repeat=repeat)
+    space = env.search_space
+    assert part.search_space == space != whole.search_space
+    assert part.task == whole.task
+    tests = []
+    for rank in range(0, space.count(), 1 + space.count() // 200):
+        network = space.unrank(rank)
+        whole.search_space.validate(network)
+        for choice in range(part.choices):
+            assert part.result(rank, choice) == whole.evaluate(network, choice)
+            assert part.evaluate(network, choice) == whole.evaluate(network, choice)
+        tests.append(whole.mean_test[whole.search_space.rank(network)])
+        assert part.regret(network) <= whole.regret(network)
+    for by in ("validation", "test"):
+        best = part.optimum(by)
+        assert whole.evaluate(best.architecture) == part.evaluate(best.architecture)
+    assert part.regret(part.optimum("test").architecture) == 0
+    assert part.optimum("test").test >= max(tests)
+
+
+def test_whole_and_parts_share_no_state(file):
+    whole = TableEvaluator(table=file)
+    optimum = whole.optimum()
+    env = CNNArchEnv({**asdict(SPACE), "max_layers": 1}, evaluator=whole)
+    assert env.evaluator is not whole
+    assert whole.optimum() == optimum
+    assert whole.search_space == SPACE
+    assert CNNArchEnv(SPACE, evaluator=whole).evaluator is whole
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"max_layers": 3},
+        {"conv_filters": [4, 8, 16]},
+        {"pools": [[3, 2]]},
+        {"fc_max_size": 8},
+        {"max_fc": 3},
+        {"num_classes": 9},
+        {"input_shape": [1, 7, 7]},
+    ],
+)
+def test_a_space_beyond_the_table_is_refused(file, limits):
+    spec = {**asdict(SPACE), **limits}
+    with pytest.raises(InvalidInput, match=r"another search space|the data's is"):
+        CNNArchEnv(spec, evaluator=EVALUATOR, table=str(file))
 
 
 def test_files_that_are_no_tables_are_refused(table, tmp_path):

@@ -110,6 +110,21 @@ class Noisy:
         return int(rng.integers(1000))
 
 
+@pytest.mark.parametrize("limits", [{"max_layers": 1}, {"conv_filters": [8], "max_fc": 1}])
+@pytest.mark.parametrize("info", ["full", "numeric"])
+def test_a_part_of_a_table_equals_single_environments(table_file, limits, info):
+    spec = {"preset": "digits", "max_layers": 2, "conv_filters": [8, 4], **limits}
+    arguments = {"evaluator": TABLE, "table": str(table_file), "search_space": spec, "info": info}
+    singles = SyncVectorEnv([lambda: CNNArchEnv(**arguments)] * N)
+    many = CNNArchVectorEnv(N, **arguments)
+    many.reset(seed=0), singles.reset(seed=0)
+    rng = np.random.default_rng(1)
+    for _ in range(60):
+        actions = actions_of(rng, many.action_masks(), 0.1)
+        for ours, theirs in zip(many.step(actions), singles.step(actions), strict=True):
+            assert_equal(ours, theirs)
+
+
 @pytest.mark.parametrize("info", ["full", "numeric"])
 def test_other_evaluators_are_asked_one_by_one(info):
     arguments = {"search_space": SPACE, "evaluator": Noisy(), "info": info}

@@ -25,8 +25,16 @@ def roll_out(env: Environment, agent: Agent) -> Episode:
     Args:
         env: A Gymnasium environment whose infos hold ``action_mask``, (A,).
         agent: Chooses the actions; it learns nothing yet.
+
+    Raises:
+        ValueError: If observations are no arrays.
     """
     observation, info = env.reset()
+    if not isinstance(observation, np.ndarray):
+        raise ValueError(
+            f"An episode's observations are arrays, but came as {type(observation).__name__}: make "
+            f"the environment with observation='multidiscrete', the default."
+        )
     observations, actions, masks = [observation], [], []
     reward, ended = 0.0, False
     while not ended:

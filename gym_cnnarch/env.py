@@ -18,7 +18,7 @@ from gym_cnnarch.arguments import (
     restrict,
 )
 from gym_cnnarch.errors import InvalidInput
-from gym_cnnarch.evaluation import Evaluator, evaluate_all
+from gym_cnnarch.evaluation import Evaluation, Evaluator
 from gym_cnnarch.info import InfoKind, full_info, no_result, numeric_info
 from gym_cnnarch.mdp import START, ObserveSize, compile_mdp
 from gym_cnnarch.observation import Observation, ObservationKind, make_observer
@@ -177,14 +177,14 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
         self.invalid_action = invalid_action
         self._draw_seed = getattr(self.evaluator, "draw_seed", None)
         self._mdp = compile_mdp(self.search_space, observe_size)
-        self.observe = make_observer(self._mdp, observation)
+        self.observer = make_observer(self._mdp, observation)
         self.result_info = full_info if info == "full" else numeric_info
         self.no_result = {} if info == "full" else no_result(self.search_space)
         self._state = START
         self._layers: list[Layer] = []
         self._ended = True  # until the first reset
         self.action_space = gym.spaces.Discrete(len(self.search_space.actions))
-        self.observation_space = self.observe.space
+        self.observation_space = self.observer.space
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -198,7 +198,7 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
         self._state = START
         self._layers = []
         self._ended = False
-        return self._observation(), self._info({})
+        return self.observer.of(self._state), self._info({})
 
     def step(self, action: np.int64 | int) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Adds a layer; a terminator evaluates the network.
@@ -218,7 +218,7 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
         result: dict[str, Any] = {}
         if self._ended:
             reward, result = self.judge(Architecture(tuple(self._layers)), self.np_random)
-        return self._observation(), reward, self._ended, False, self._info(result)
+        return self.observer.of(self._state), reward, self._ended, False, self._info(result)
 
     def action_masks(self) -> NDArray[np.bool_]:
         """(A,) bool, the legal actions; the name is sb3-contrib's."""
@@ -280,11 +280,7 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
 
     def _end_illegally(self) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         self._ended = True
-        return self._observation(), 0.0, True, False, self._info({"invalid_action": True})
-
-    def _observation(self) -> Observation:
-        observation: Observation = self.observe(self._state)
-        return observation
+        return self.observer.of(self._state), 0.0, True, False, self._info({"invalid_action": True})
 
     def _info(self, result: dict[str, Any]) -> dict[str, Any]:
         mask = np.array(self._mdp.legal[self._state], dtype=np.int8)
@@ -294,17 +290,34 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
         self, architecture: Architecture, rng: np.random.Generator
     ) -> tuple[float, dict[str, Any]]:
         """The reward and info of a finished network; the generator draws if there are several."""
-        return self.judge_many([architecture], [rng])[0]
+        if self.evaluator is None:
+            return 0.0, self.result_info(architecture, None, self.search_space)
+        seed = self._draw_seed(rng) if self._draw_seed else self.evaluation_seed
+        return self._judged(architecture, self.evaluator.evaluate(architecture, seed))
 
     def judge_many(
         self, architectures: Sequence[Architecture], rngs: Sequence[np.random.Generator]
     ) -> list[tuple[float, dict[str, Any]]]:
-        """The same of the networks that several environments have finished."""
-        if self.evaluator is None:
-            return [(0.0, self.result_info(a, None, self.search_space)) for a in architectures]
+        """The same of several environments' networks, together where the evaluator can."""
+        together = getattr(self.evaluator, "evaluate_many", None)
+        if together is None or len(architectures) == 1:
+            return [self.judge(*each) for each in zip(architectures, rngs, strict=True)]
         seeds = [self._draw_seed(r) if self._draw_seed else self.evaluation_seed for r in rngs]
-        evaluations = evaluate_all(self.evaluator, architectures, seeds)
-        return [
-            (self.reward_function(e), self.result_info(a, e, self.search_space))
-            for a, e in zip(architectures, evaluations, strict=True)
-        ]
+        evaluations = list(together(architectures, seeds))
+        if len(evaluations) != len(architectures):
+            raise InvalidInput(
+                f"{type(self.evaluator).__name__}.evaluate_many must return an Evaluation for each "
+                f"of {len(architectures)} networks, but returned {len(evaluations)}."
+            )
+        return [self._judged(*each) for each in zip(architectures, evaluations, strict=True)]
+
+    def _judged(
+        self, architecture: Architecture, evaluation: Evaluation
+    ) -> tuple[float, dict[str, Any]]:
+        if not isinstance(evaluation, Evaluation):
+            raise InvalidInput(
+                f"{type(self.evaluator).__name__} must return an Evaluation of every network, but "
+                f"returned {evaluation!r}."
+            )
+        info = self.result_info(architecture, evaluation, self.search_space)
+        return self.reward_function(evaluation), info

@@ -5,7 +5,7 @@ import importlib
 import importlib.util
 import numbers
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -138,33 +138,6 @@ class Evaluator(Protocol):
     def evaluate(self, architecture: Architecture, seed: int = 0) -> Evaluation:
         """Evaluates one architecture; equal seeds give equal results."""
         ...
-
-
-def evaluate_all(
-    evaluator: Evaluator, architectures: Sequence[Architecture], seeds: Sequence[int]
-) -> list[Evaluation]:
-    """Evaluates several networks, together where the evaluator can and there is more than one.
-
-    Raises:
-        InvalidInput: If the evaluator returns something else than evaluations.
-    """
-    together = getattr(evaluator, "evaluate_many", None)
-    if together is None or len(architectures) == 1:
-        results = [evaluator.evaluate(*each) for each in zip(architectures, seeds, strict=True)]
-    else:
-        results = list(together(architectures, seeds))
-        if len(results) != len(architectures):
-            raise InvalidInput(
-                f"{type(evaluator).__name__}.evaluate_many must return an Evaluation for each of "
-                f"{len(architectures)} networks, but returned {len(results)}."
-            )
-    for result in results:
-        if not isinstance(result, Evaluation):
-            raise InvalidInput(
-                f"{type(evaluator).__name__} must return an Evaluation of every network, but "
-                f"returned {result!r}."
-            )
-    return results
 
 
 def import_object(name: str) -> Any:

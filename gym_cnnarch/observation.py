@@ -27,8 +27,15 @@ class Observer:
     rows: NDArray[Any]
     masks: NDArray[np.int8] | None = None
 
-    def __call__(self, states: int | NDArray[np.int64]) -> Any:
-        """The observation of one state, or of (N,) states stacked; the caller's own arrays."""
+    def of(self, state: int) -> Observation:
+        """The observation of a state, the caller's own."""
+        row = np.array(self.rows[state])  # half the time of take
+        if self.masks is None:
+            return row
+        return {"observation": row, "action_mask": np.array(self.masks[state])}
+
+    def of_each(self, states: NDArray[np.int64]) -> Observation:
+        """The observations of (N,) states, stacked."""
         rows = self.rows.take(states, axis=0)
         if self.masks is None:
             return rows

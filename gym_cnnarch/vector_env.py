@@ -80,7 +80,7 @@ class CNNArchVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self._mdp = compile_mdp(self.search_space, self._env.observe_size)
-        self._observe = self._env.observe
+        self._observer = self._env.observer
         self._masks = self._mdp.legal.astype(np.int8)
         self._depths = self._mdp.observations[:, OBSERVATION_FIELDS.index("depth")]
         self._results = None
@@ -251,7 +251,7 @@ class CNNArchVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
         """The infos of ended episodes as those of environments that are reset at once."""
         observations = np.full(self.num_envs, None, dtype=object)
         for i in np.flatnonzero(ended):
-            observations[i] = self._observe(self._states[i])
+            observations[i] = self._observer.of(int(self._states[i]))
         return {
             "final_obs": observations,
             "_final_obs": ended.copy(),
@@ -271,8 +271,7 @@ class CNNArchVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
         return infos
 
     def _observations(self) -> Observation:
-        observations: Observation = self._observe(self._states)
-        return observations
+        return self._observer.of_each(self._states)
 
     def _completed(self, infos: Infos, which: NDArray[np.bool_]) -> Infos:
         """Adds what the infos of the environments ``which`` always say."""

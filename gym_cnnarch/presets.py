@@ -14,6 +14,7 @@ def read_spec(
     presets: Mapping[str, Preset],
     default: str,
     names: Collection[str],
+    setting: str = "",
 ) -> tuple[Preset, dict[str, Any]]:
     """The preset to start from, and the settings to change.
 
@@ -23,13 +24,14 @@ def read_spec(
         presets: Name -> preset.
         default: The preset of a mapping that names none.
         names: The settings that there are.
+        setting: What one is called, such as ``limit``, where that is another word.
 
     Raises:
         InvalidInput: If the preset or a setting is unknown.
     """
     if not isinstance(spec, str | Mapping):
         raise InvalidInput(
-            f"A {kind} is a preset's name or a mapping of settings, but came as {spec!r}."
+            f"A {kind} is a preset's name or a mapping of {setting or 'setting'}s, but came as {spec!r}."
         )
     settings = {"preset": spec} if isinstance(spec, str) else dict(spec)
     preset = settings.pop("preset", default)
@@ -37,5 +39,6 @@ def read_spec(
         raise InvalidInput(f"No {kind} {preset!r}: the presets are {', '.join(presets)}.")
     for name in settings:
         if name not in names:
-            raise InvalidInput(f"A {kind} has no {name!r}: it has {', '.join(names)}.")
+            what = f"{setting} {name!r}".lstrip()
+            raise InvalidInput(f"A {kind} has no {what}: it has {', '.join(names)}.")
     return presets[preset], settings

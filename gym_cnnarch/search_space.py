@@ -108,7 +108,7 @@ class SearchSpace:
             limits = {f.name: getattr(spec, f.name) for f in dataclasses.fields(spec)}
         else:
             names = [f.name for f in dataclasses.fields(cls)]
-            preset, given = read_spec("search space", spec, PRESETS, "metaqnn", names)
+            preset, given = read_spec("search space", spec, PRESETS, "metaqnn", names, "limit")
             limits = preset | given
         for name, value in known.items():
             if value is not None and as_tuple(limits.setdefault(name, value)) != as_tuple(value):

@@ -31,7 +31,8 @@ def read_spec(
     """
     if not isinstance(spec, str | Mapping):
         raise InvalidInput(
-            f"A {kind} is a preset's name or a mapping of {setting or 'setting'}s, but came as {spec!r}."
+            f"A {kind} is a preset's name or a mapping of {setting or 'setting'}s, but came as "
+            f"{spec!r}."
         )
     settings = {"preset": spec} if isinstance(spec, str) else dict(spec)
     preset = settings.pop("preset", default)

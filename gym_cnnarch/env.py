@@ -107,7 +107,8 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
     - `dataset`: what the evaluator reads: see the README.
     - `seed`: the seed of the evaluation (0), not of the environment. Where an evaluator has several
       results for a network (a table), the environment's generator chooses instead.
-    - `reward`: `"accuracy"`, `"last_accuracy"`, or `"module:function"` from `Evaluation` to float.
+    - `reward`: `"accuracy"`, `"last_accuracy"`, or `"module:function"` (or
+      `"path/to/file.py:function"`) from `Evaluation` to float.
     - `failure_reward`: the reward of a failed evaluation (0.0).
     - `invalid_action`: `"terminate"` or `"raise"`.
     - `observe_size`: `"bin"` or `"exact"`.

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import tokenize
 import zipfile
 import zlib
 from dataclasses import dataclass, fields
@@ -21,7 +22,7 @@ from gym_cnnarch.search_space import SearchSpace
 # What NumPy and the zip file's reader say of files that are none, or damaged.
 _UNREADABLE = (
     OSError, ValueError, LookupError, TypeError, EOFError, RuntimeError, ArithmeticError,
-    MemoryError, SyntaxError, zipfile.BadZipFile, zlib.error,
+    MemoryError, SyntaxError, tokenize.TokenError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
 
 MISSING = -1
@@ -186,6 +187,9 @@ class Table:
             with np.load(path, allow_pickle=False) as file:
                 header = json.loads(str(file["header"]))
                 arrays = {name: file[name] for name in _ARRAYS}
+            for name, array in arrays.items():
+                if not isinstance(array, np.ndarray):  # NumPy gives other members as bytes
+                    raise ValueError(f"{name} is no array")
             if header["format"] > FORMAT:
                 raise InvalidInput(
                     f"{path} has format {header['format']}, written by a newer version of "

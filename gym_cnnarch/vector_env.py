@@ -53,6 +53,7 @@ class CNNArchVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
         render_mode: str | None = None,
         **arguments: Any,
     ) -> None:
+        self.closed = True  # so far: Gymnasium 1.2 closes what it deletes
         if max_episode_steps is not None:
             raise InvalidInput(
                 "Episodes end by themselves and are not truncated here: limit max_layers of the "
@@ -67,6 +68,7 @@ class CNNArchVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
             ) from error
         frame_mode = None if render_mode is None else render_mode.removesuffix("_list")
         self._env = CNNArchEnv(render_mode=frame_mode, **arguments)
+        self.closed = False
         self.evaluator = self._env.evaluator
         self.search_space = self._env.search_space
         self.render_mode = render_mode

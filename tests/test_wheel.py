@@ -40,6 +40,6 @@ def test_a_wheel_holds_all_that_a_search_and_a_report_need(tmp_path):
     for folder in {Path(p) for p in sys.path if p.endswith("site-packages")}:
         (target / "dependencies.pth").write_text(f"{folder}\n")
     searched = subprocess.run(
-        [python, "-P", "-c", SCRIPT], cwd=tmp_path, capture_output=True, text=True, check=True
+        [python, "-I", "-c", SCRIPT], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert searched.stdout.split() == ["10", "report.html"]

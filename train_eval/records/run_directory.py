@@ -73,16 +73,26 @@ def open_run(
         data: Where its images are, which is recorded with a new run: see ``recorded_data``.
 
     Raises:
-        InvalidInput: If the folder belongs to another run; the message names what differs.
-        StoreError: If the store cannot be opened.
+        InvalidInput: If the folder belongs to another run, where the message names what differs, or
+            the run is in another folder.
+        StoreError: If the store cannot be opened, or is damaged.
     """
     check_folder(run_dir)
+    if str(store_path) == ":memory:":
+        raise InvalidInput(
+            "A run keeps what it paid for, which :memory: would throw away: name a file for the "
+            "store."
+        )
     known = _read_run_file(run_dir)
     if known is not None:
         _check_same_run(run_dir, known.settings.as_json(), settings.as_json())
-        return _open_known(store_path or known.store_path(run_dir), settings.run)
+        store = _open_known(store_path or known.store_path(run_dir), known)
+        _take_over(store, settings.run, run_dir)
+        return store
     store = Store(store_path or run_dir / STORE)
-    store.add_run(settings, made_with(workers))
+    store.check()
+    store.add_run(settings, made_with(workers), str(run_dir.resolve()))
+    _take_over(store, settings.run, run_dir)
     location = str(store_path.expanduser().resolve()) if store_path else STORE
     begun = RunFile(location, settings.run, settings, dict(data or {}))
     replace_json(run_dir / RUN_FILE, begun.as_json())
@@ -114,7 +124,7 @@ def find_run(run_dir: Path) -> tuple[Store, str]:
     known = _read_run_file(run_dir)
     if known is None:
         raise InvalidInput(f"{run_dir} holds no run: expected the --run-dir of a search.")
-    return _open_known(known.store_path(run_dir), known.run), known.run
+    return _open_known(known.store_path(run_dir), known), known.run
 
 
 def recorded_settings(run_dir: Path) -> RunSettings | None:
@@ -160,7 +170,45 @@ def versions() -> dict[str, Any]:
     }
 
 
-def _open_known(path: Path, run: str) -> Store:
+def _take_over(store: Store, run: str, run_dir: Path) -> None:
+    """Makes a folder the run's own: one store holds a run for one folder, which may move.
+
+    Raises:
+        InvalidInput: If the run is in another folder, or at work there.
+    """
+    record = store.find_run(run)
+    if record is None or record.folder == str(run_dir.resolve()):
+        return
+    before = Path(record.folder)
+    if record.folder and (_is_locked(before) or _holds(before, run, Path(store.path))):
+        raise InvalidInput(
+            f"The store {store.path} holds this run for the folder {before}: continue it there, or "
+            f"name another store."
+        )
+    store.move_run(run, str(run_dir.resolve()))
+
+
+def _is_locked(run_dir: Path) -> bool:
+    """Whether a process is at work in a folder."""
+    if not (run_dir / LOCK).is_file():
+        return False
+    try:
+        with FileLock(run_dir / LOCK, timeout=0):
+            return False
+    except (Timeout, OSError):
+        return True
+
+
+def _holds(run_dir: Path, run: str, store: Path) -> bool:
+    """Whether a folder is that of a run in a store."""
+    try:
+        known = _read_run_file(run_dir)
+        return known is not None and known.run == run and known.store_path(run_dir).samefile(store)
+    except (InvalidInput, OSError):
+        return False
+
+
+def _open_known(path: Path, known: RunFile) -> Store:
     """The store that a run was begun in; never a new one in its place."""
     if not path.expanduser().is_file():
         raise InvalidInput(
@@ -168,7 +216,9 @@ def _open_known(path: Path, run: str) -> Store:
             f"begin anew."
         )
     store = Store(path)
-    if store.find_run(run) is None:
+    store.check()
+    record = store.find_run(known.run)
+    if record is None or record.settings != known.settings:
         raise InvalidInput(
             f"The store {path} does not hold this run: put the right one back, or name another run "
             f"directory to begin anew."

@@ -2,49 +2,29 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from gym_cnnarch import Architecture, Evaluation, InvalidInput, __version__
+from train_eval.records.rows import COLUMNS, FORMAT, MIGRATIONS, TABLES, digest, sealed, unsealed
 from train_eval.records.run_settings import RunSettings
-
-FORMAT = 2
-"""Version of the tables below, kept in the file's user_version."""
 
 _APPLICATION_ID = 0x434E4E41  # "CNNA"
 _BUSY_SECONDS = 60.0  # how long to wait for another process's transaction
 
-_TABLES = """
-CREATE TABLE IF NOT EXISTS evaluations (
-    task TEXT NOT NULL, architecture TEXT NOT NULL, seed INTEGER NOT NULL,
-    status TEXT NOT NULL, accuracy REAL NOT NULL, curve TEXT NOT NULL,
-    parameters INTEGER NOT NULL, macs INTEGER NOT NULL, train_seconds REAL, learning_rate REAL,
-    message TEXT NOT NULL, finished_at TEXT NOT NULL, test_accuracy REAL,
-    PRIMARY KEY (task, architecture, seed)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS runs (
-    run TEXT NOT NULL PRIMARY KEY, settings TEXT NOT NULL, made_with TEXT NOT NULL,
-    started_at TEXT NOT NULL, finished_at TEXT
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS episodes (
-    run TEXT NOT NULL REFERENCES runs, number INTEGER NOT NULL, actions TEXT NOT NULL,
-    epsilon REAL, architecture TEXT NOT NULL, reward REAL NOT NULL, new INTEGER NOT NULL,
-    PRIMARY KEY (run, number)
-) WITHOUT ROWID;
-"""
+Made = TypeVar("Made")
 
+_EVALUATIONS = f"SELECT {', '.join(COLUMNS['evaluations'])}, digest FROM evaluations"
 
-_EVALUATION = """accuracy, status, parameters, macs, curve, train_seconds, learning_rate, message,
-    test_accuracy"""
-
-_FROM_1_TO_2 = (
-    "ALTER TABLE evaluations ADD COLUMN test_accuracy REAL",
-    "PRAGMA user_version = 2",
-)
+_INSERT = {
+    table: f"INSERT INTO {table} ({', '.join(columns)}, digest)"
+    f" VALUES ({', '.join('?' * (len(columns) + 1))}) ON CONFLICT DO NOTHING"
+    for table, columns in COLUMNS.items()
+}
 
 
 class StoreError(Exception):
@@ -81,12 +61,16 @@ class RunRecord:
         made_with: Versions and workers at its start.
         finished: Whether it came to its end.
         wall_seconds: From its beginning to its end, pauses included; None before the end.
+        folder: Where it was worked on last; empty if that is not known.
+        episodes: How many there were in the end; None before, and if that is not known.
     """
 
     settings: RunSettings
     made_with: dict[str, Any]
     finished: bool
     wall_seconds: float | None = None
+    folder: str = ""
+    episodes: int | None = None
 
 
 class Store:
@@ -95,6 +79,8 @@ class Store:
     One connection, for one thread at a time. It uses a rollback journal with full synchronisation:
     a call that returned has reached the disk. WAL mode is avoided, since it fails on network file
     systems and SQLite before 3.51.3 can corrupt a WAL file that two connections share.
+
+    Each row has a digest of its values, which is checked when the row is read.
 
     Args:
         path: The file, made if there is none; ``:memory:`` for no file.
@@ -114,6 +100,7 @@ class Store:
                 path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
             self._db.execute("PRAGMA synchronous = FULL")
+            self._db.create_function("digest", -1, lambda *row: digest(row), deterministic=True)
             self._prepare()
         except (sqlite3.Error, OSError) as error:
             if isinstance(error, sqlite3.DatabaseError) and "not a database" in str(error):
@@ -140,16 +127,31 @@ class Store:
                 f"{self.path} has format {version}, written by a newer version of gym-cnnarch; "
                 f"version {__version__} reads up to format {FORMAT}: upgrade gym-cnnarch."
             )
-        if version == 1:
+        if tables and version in MIGRATIONS:
             with self.transaction():
-                if self._db.execute("PRAGMA user_version").fetchone() == (1,):  # still
-                    for statement in _FROM_1_TO_2:
+                # Another process may have done so meanwhile.
+                (version,) = self._db.execute("PRAGMA user_version").fetchone()
+                for old in range(version, FORMAT):
+                    for statement in MIGRATIONS[old]:
                         self._db.execute(statement)
         elif version < FORMAT:
             self._db.executescript(
-                f"BEGIN IMMEDIATE; {_TABLES} PRAGMA application_id = {_APPLICATION_ID}; "
+                f"BEGIN IMMEDIATE; {TABLES} PRAGMA application_id = {_APPLICATION_ID}; "
                 f"PRAGMA user_version = {FORMAT}; COMMIT;"
             )
+
+    def check(self) -> None:
+        """Reads all of the file.
+
+        Raises:
+            StoreError: If the file or a row of it is damaged.
+        """
+        ((answer, *_), *_) = self._read("PRAGMA integrity_check(1)", ())
+        if answer != "ok":
+            raise self._damaged(str(answer))
+        for table, columns in COLUMNS.items():
+            for row in self._read(f"SELECT {', '.join(columns)}, digest FROM {table}", ()):
+                self._decoded(row, tuple)
 
     def close(self) -> None:
         """Closes the file."""
@@ -157,11 +159,14 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Writes all of a block or nothing.
+        """Writes all of a block or nothing; a block within one is part of it.
 
         Raises:
             StoreError: If the disk is full, or the file cannot be written for another reason.
         """
+        if self._db.in_transaction:
+            yield
+            return
         try:
             self._db.execute("BEGIN IMMEDIATE")
             yield
@@ -179,102 +184,127 @@ class Store:
     def find(self, task: str, architecture: Architecture, seed: int) -> Evaluation | None:
         """The stored evaluation, None if there is none."""
         rows = self._read(
-            f"SELECT {_EVALUATION} FROM evaluations"
-            " WHERE task = ? AND architecture = ? AND seed = ?",
+            f"{_EVALUATIONS} WHERE task = ? AND architecture = ? AND seed = ?",
             (task, str(architecture), seed),
         )
-        return _evaluation(rows[0]) if rows else None
+        return self._decoded(rows[0], _evaluation)[2] if rows else None
 
     def evaluations(self, task: str) -> Iterator[tuple[str, int, Evaluation]]:
         """Architecture text, seed and evaluation of all that is stored for a task."""
-        query = f"SELECT architecture, seed, {_EVALUATION} FROM evaluations WHERE task = ?"
-        for text, seed, *row in self._read(query, (task,)):
-            yield text, seed, _evaluation(row)
+        for row in self._read(f"{_EVALUATIONS} WHERE task = ?", (task,)):
+            yield self._decoded(row, _evaluation)
 
     def add(
         self, task: str, architecture: Architecture, seed: int, evaluation: Evaluation
     ) -> Evaluation:
         """Records an evaluation, unless there is one: the first write wins and is returned."""
-        row = (
-            task, str(architecture), seed, evaluation.status, evaluation.accuracy,
-            json.dumps(evaluation.curve), evaluation.parameters, evaluation.macs,
-            evaluation.train_seconds, evaluation.learning_rate, evaluation.message, _now(),
-            evaluation.test_accuracy,
+        row = sealed(
+            (
+                task, str(architecture), int(seed), evaluation.status, _real(evaluation.accuracy),
+                json.dumps([float(accuracy) for accuracy in evaluation.curve]),
+                int(evaluation.parameters), int(evaluation.macs), _real(evaluation.train_seconds),
+                _real(evaluation.learning_rate), _text(evaluation.message), _now(),
+                _real(evaluation.test_accuracy),
+            )
         )  # fmt: skip
-        new = self._write(
-            "INSERT INTO evaluations VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"
-            " ON CONFLICT (task, architecture, seed) DO NOTHING",
-            [row],
-        )
+        new = self._write(_INSERT["evaluations"], [row])
         if new:
             return evaluation
         earlier = self.find(task, architecture, seed)
-        assert earlier is not None, "a row that conflicts exists"
+        if earlier is None:
+            raise self._damaged("a row that is there cannot be found")
         return earlier
 
-    def add_run(self, settings: RunSettings, made_with: dict[str, Any]) -> None:
-        """Records a run and what it is made with (versions, workers), unless it is known."""
-        row = (settings.run, json.dumps(settings.as_json()), json.dumps(made_with), _now())
-        self._write(
-            "INSERT INTO runs (run, settings, made_with, started_at) VALUES (?,?,?,?)"
-            " ON CONFLICT (run) DO NOTHING",
-            [row],
-        )
+    def add_run(self, settings: RunSettings, made_with: dict[str, Any], folder: str = "") -> None:
+        """Records a run, what it is made with (versions, workers) and its folder, unless known."""
+        made = settings.run, json.dumps(settings.as_json()), json.dumps(made_with)
+        row = sealed((*made, _now(), None, None, _text(folder)))
+        self._write(_INSERT["runs"], [row])
+
+    def move_run(self, run: str, folder: str) -> None:
+        """Records that a run is worked on in another folder."""
+        with self.transaction():
+            self._change_run(run, folder=_text(folder))
 
     def finish_run(self, run: str) -> None:
         """Records that a run came to its end."""
-        self._write(
-            "UPDATE runs SET finished_at = ? WHERE run = ? AND finished_at IS NULL", [(_now(), run)]
-        )
+        with self.transaction():
+            ((finished, count),) = self._read(
+                "SELECT (SELECT finished_at FROM runs WHERE run = :run),"
+                " (SELECT count(*) FROM episodes WHERE run = :run)",
+                {"run": run},
+            )
+            if finished is None:
+                self._change_run(run, finished_at=_now(), episodes=count)
+
+    def _change_run(self, run: str, **changes: Any) -> None:
+        columns = COLUMNS["runs"]
+        query = f"SELECT {', '.join(columns)}, digest FROM runs WHERE run = ?"
+        for row in self._read(query, (run,)):
+            known = self._decoded(row, lambda values: dict(zip(columns, values, strict=True)))
+            self._write("DELETE FROM runs WHERE run = ?", [(run,)])
+            self._write(_INSERT["runs"], [sealed(tuple((known | changes).values()))])
 
     def find_run(self, run: str) -> RunRecord | None:
         """What is recorded of a run, None if it is unknown."""
-        rows = self._read(
-            "SELECT settings, made_with, started_at, finished_at FROM runs WHERE run = ?", (run,)
-        )
-        if not rows:
-            return None
-        settings, made_with, started, finished = rows[0]
-        seconds = None
-        if finished is not None:
-            span = datetime.fromisoformat(finished) - datetime.fromisoformat(started)
-            seconds = span.total_seconds()
-        return RunRecord(
-            RunSettings.from_json(json.loads(settings)),
-            json.loads(made_with),
-            finished is not None,
-            seconds,
-        )
+        query = f"SELECT {', '.join(COLUMNS['runs'])}, digest FROM runs WHERE run = ?"
+        rows = self._read(query, (run,))
+        return self._decoded(rows[0], _run) if rows else None
 
     def add_episodes(self, run: str, episodes: Sequence[EpisodeRecord]) -> None:
         """Records episodes, unless they are known."""
         rows = [
-            (run, e.number, json.dumps(e.actions), e.epsilon, e.architecture, e.reward, e.new)
+            sealed(
+                (
+                    run, e.number, json.dumps(e.actions), _real(e.epsilon), e.architecture,
+                    _real(e.reward), int(e.new),
+                )
+            )
             for e in episodes
-        ]
-        self._write(
-            "INSERT INTO episodes VALUES (?,?,?,?,?,?,?) ON CONFLICT (run, number) DO NOTHING", rows
-        )
+        ]  # fmt: skip
+        self._write(_INSERT["episodes"], rows)
 
     def episodes(self, run: str) -> list[EpisodeRecord]:
-        """All recorded episodes of a run, in order."""
+        """All recorded episodes of a run, in order.
+
+        Raises:
+            StoreError: If one is missing.
+        """
         rows = self._read(
-            "SELECT number, actions, epsilon, architecture, reward, new FROM episodes"
+            f"SELECT {', '.join(COLUMNS['episodes'])}, digest FROM episodes"
             " WHERE run = ? ORDER BY number",
             (run,),
         )
-        return [
-            EpisodeRecord(number, tuple(json.loads(actions)), epsilon, text, reward, bool(new))
-            for number, actions, epsilon, text, reward, new in rows
-        ]
+        episodes = [self._decoded(row, _episode) for row in rows]
+        record = self.find_run(run)
+        expected = len(episodes) if record is None or record.episodes is None else record.episodes
+        if [episode.number for episode in episodes] != list(range(expected)):
+            raise self._damaged(f"episodes of the run {run} are missing")
+        return episodes
 
-    def _read(self, query: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    def _read(self, query: str, parameters: Any) -> list[tuple[Any, ...]]:
         try:
             return self._db.execute(query, parameters).fetchall()
         except sqlite3.Error as error:
             raise StoreError(
                 f"Cannot read the store {self.path}: {error}; restore the file from a copy."
             ) from error
+
+    def _decoded(self, row: Sequence[Any], decode: Callable[[Sequence[Any]], Made]) -> Made:
+        """What a row describes, given with its digest last.
+
+        Raises:
+            StoreError: If the row is damaged.
+        """
+        try:
+            return decode(unsealed(row))
+        except (ValueError, TypeError, LookupError, RecursionError) as error:
+            raise self._damaged("a row is not as it was written") from error
+
+    def _damaged(self, what: str) -> StoreError:
+        return StoreError(
+            f"The store {self.path} is damaged ({what}): restore the file from a copy."
+        )
 
     def _write(self, statement: str, rows: Sequence[tuple[Any, ...]]) -> int:
         """Number of rows written, within the current transaction or else in one of its own."""
@@ -284,13 +314,44 @@ class Store:
         return self._db.executemany(statement, rows).rowcount
 
 
-def _evaluation(row: Sequence[Any]) -> Evaluation:
-    """Of a row of the columns _EVALUATION."""
-    accuracy, status, parameters, macs, curve, seconds, learning_rate, message, test = row
-    return Evaluation(
+def _evaluation(row: Sequence[Any]) -> tuple[str, int, Evaluation]:
+    """Architecture text, seed and evaluation."""
+    (
+        _, text, seed, status, accuracy, curve, parameters, macs, seconds, learning_rate, message,
+        _, test,
+    ) = row  # fmt: skip
+    evaluation = Evaluation(
         accuracy, status, parameters, macs, tuple(json.loads(curve)), seconds, learning_rate,
         message, cached=True, test_accuracy=test,
     )  # fmt: skip
+    return text, seed, evaluation
+
+
+def _run(row: Sequence[Any]) -> RunRecord:
+    _, settings, made_with, started, finished, episodes, folder = row
+    seconds = None
+    if finished is not None:
+        span = datetime.fromisoformat(finished) - datetime.fromisoformat(started)
+        seconds = span.total_seconds()
+    return RunRecord(
+        RunSettings.from_json(json.loads(settings)), json.loads(made_with), finished is not None,
+        seconds, folder, episodes,
+    )  # fmt: skip
+
+
+def _episode(row: Sequence[Any]) -> EpisodeRecord:
+    _, number, actions, epsilon, text, reward, new = row
+    return EpisodeRecord(number, tuple(json.loads(actions)), epsilon, text, reward, bool(new))
+
+
+def _real(number: float | None) -> float | None:
+    """As SQLite gives it back: a float, and never -0.0."""
+    return None if number is None else float(number) + 0.0
+
+
+def _text(text: str) -> str:
+    """Without what is no text: half characters, of file names that are not UTF-8."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _now() -> str:

@@ -6,8 +6,9 @@ import pytest
 
 from gym_cnnarch import __version__
 from tests.helpers.commands import FAST, cnnarch, search
+from train_eval.records.rows import FORMAT
 from train_eval.records.run_directory import LOCK, in_use
-from train_eval.records.store import FORMAT, Store
+from train_eval.records.store import Store
 
 
 def test_train_shows_the_curve_and_the_sizes(capsys):

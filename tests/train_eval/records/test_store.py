@@ -5,11 +5,13 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from gym_cnnarch import Architecture, Evaluation, InvalidInput
+from train_eval.records.rows import FORMAT
 from train_eval.records.run_settings import RunSettings
-from train_eval.records.store import FORMAT, EpisodeRecord, RunRecord, Store, StoreError
+from train_eval.records.store import EpisodeRecord, RunRecord, Store, StoreError
 
 NETWORK = Architecture.parse("[C(8,3,1), SM(10)]")
 GOOD = Evaluation(0.1 + 0.2, "ok", 5130, 9728, (0.1, 0.1 + 0.2), 1.5, 0.003)
@@ -29,6 +31,17 @@ SETTINGS = RunSettings(
     budget=3,
     lookahead=1,
 )
+
+
+def downgrade(db, version):
+    """Makes of a store what an older version would have written."""
+    for table in ("evaluations", "runs", "episodes"):
+        db.execute(f"ALTER TABLE {table} DROP COLUMN digest")
+    for column in ("episodes", "folder"):
+        db.execute(f"ALTER TABLE runs DROP COLUMN {column}")
+    if version == 1:
+        db.execute("ALTER TABLE evaluations DROP COLUMN test_accuracy")
+    db.execute(f"PRAGMA user_version = {version}")
 
 
 def evaluation_rows(path):
@@ -115,8 +128,7 @@ def test_a_store_of_the_first_format_is_brought_up_to_date(tmp_path):
     store.add("task", NETWORK, 0, GOOD)
     store.close()
     with sqlite3.connect(path) as db:
-        db.execute("ALTER TABLE evaluations DROP COLUMN test_accuracy")
-        db.execute("PRAGMA user_version = 1")
+        downgrade(db, 1)
     one, other = Store(path), Store(path)
     tested = replace(WORSE, test_accuracy=0.25)
     one.add("task", NETWORK, 1, tested)
@@ -170,3 +182,97 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match=r"Cannot open the store"):
         Store(tmp_path / "file" / "store.sqlite")
+
+
+def filled(path):
+    """A store with a row in each table."""
+    store = Store(path)
+    store.add_run(SETTINGS, {"numpy": "2.0"})
+    store.add("task", NETWORK, 0, GOOD)
+    store.add("task", NETWORK, 1, replace(WORSE, message="not a number"))
+    records = [EpisodeRecord(i, (i, 10), 0.5, str(NETWORK), 0.3, i == 0) for i in range(3)]
+    store.add_episodes(SETTINGS.run, records)
+    store.finish_run(SETTINGS.run)
+    return store
+
+
+def content(store):
+    run = SETTINGS.run
+    return store.find_run(run), store.episodes(run), list(store.evaluations("task"))
+
+
+CHANGES = {
+    "evaluations": {
+        "architecture": "[SM(10)]", "seed": 7, "status": "error", "accuracy": 0.31, "curve": "[]",
+        "parameters": 5131, "macs": 1, "train_seconds": None, "learning_rate": 0.004,
+        "message": "x", "finished_at": "never", "test_accuracy": 0.5, "task": "other",
+    },
+    "runs": {
+        "run": "other", "settings": "{}", "made_with": "null", "started_at": "x",
+        "finished_at": None, "episodes": 4, "folder": "/elsewhere",
+    },
+    "episodes": {
+        "run": "other", "number": 9, "actions": "[1]", "epsilon": 0.4, "architecture": "[SM(10)]",
+        "reward": b"\x00", "new": 1,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("table", "column"), [(table, column) for table in CHANGES for column in CHANGES[table]]
+)
+def test_any_value_that_was_changed_afterwards_is_noticed_when_it_is_damaged(
+    tmp_path, table, column
+):
+    filled(tmp_path / "store.sqlite").close()
+    with sqlite3.connect(tmp_path / "store.sqlite") as db:
+        condition = "seed = 0" if table == "evaluations" else "number = 2" * (table == "episodes")
+        change = f"UPDATE {table} SET {column} = ? WHERE {condition or 'TRUE'}"
+        assert db.execute(change, (CHANGES[table][column],)).rowcount == 1
+    store = Store(tmp_path / "store.sqlite")
+    with pytest.raises(StoreError, match=r"is damaged.*restore the file from a copy"):
+        store.check()
+    with pytest.raises(StoreError, match="is damaged"):
+        store.find("task", Architecture.parse("[SM(10)]"), 0)
+        list(store.evaluations("task"))
+        list(store.evaluations("other"))
+        store.find("task", NETWORK, 7)
+        for run in (SETTINGS.run, "other"):
+            store.find_run(run)
+            store.episodes(run)
+
+
+@pytest.mark.parametrize("number", [0, 2])
+def test_an_episode_that_is_gone_from_a_damaged_store_is_missed(tmp_path, number):
+    filled(tmp_path / "store.sqlite").close()
+    with sqlite3.connect(tmp_path / "store.sqlite") as db:
+        db.execute("DELETE FROM episodes WHERE number = ?", (number,))
+    with pytest.raises(StoreError, match="episodes of the run"):
+        Store(tmp_path / "store.sqlite").episodes(SETTINGS.run)
+
+
+@pytest.mark.parametrize("old", [1, 2])
+def test_older_formats_are_brought_up_to_date_whole(tmp_path, old):
+    path = tmp_path / "store.sqlite"
+    store = filled(path)
+    before = content(store)
+    store.close()
+    with sqlite3.connect(path) as db:
+        downgrade(db, old)
+    store = Store(path)
+    store.check()
+    assert content(store) == before
+    store.close()
+    with sqlite3.connect(path) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (FORMAT,)
+
+
+def test_numbers_of_numpy_and_whole_numbers_are_stored_as_numbers(tmp_path):
+    store = filled(tmp_path / "store.sqlite")
+    whole = Evaluation(np.float64(1), "ok", np.int64(5), 1, (0, 1), 2, 1, "\udcff \x00")
+    store.add("task", NETWORK, 2, whole)
+    store.add_episodes("other", [EpisodeRecord(0, (1,), 1, "[SM(10)]", np.float64(-0.0), True)])
+    store.check()
+    found = store.find("task", NETWORK, 2)
+    assert found == replace(whole, cached=True, message="\\udcff \x00")
+    assert store.episodes("other") == [EpisodeRecord(0, (1,), 1.0, "[SM(10)]", 0.0, True)]

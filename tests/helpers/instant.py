@@ -29,6 +29,16 @@ class InstantEvaluator:
         return Evaluation(digest[0] / 255, status, parameters=1, macs=1, train_seconds=0.0)
 
 
+class FailingEvaluator(InstantEvaluator):
+    """Finds nothing, and says why in words that would steer a terminal."""
+
+    def __init__(self, dataset=None):
+        super().__init__()
+
+    def evaluate(self, architecture, seed=0):
+        return Evaluation(0.0, "error", 1, 1, train_seconds=0.0, message="no \x1b[2Jmemory\x07.")
+
+
 def make_search(
     run_dir, agent="metaqnn", budget=60, seed=0, lookahead=1, evaluator=None, store=None, **options
 ):

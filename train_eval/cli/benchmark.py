@@ -70,7 +70,7 @@ class BenchmarkCommand(EvaluatorOptions):
         title = f"{results.loss} in percent, {benchmark.budget:,} unique networks"
         table = Table(*HEADINGS, title=title, box=box.SIMPLE_HEAD)
         for row in rows(results):
-            table.add_row(*row)
+            table.add_row(*map(console.foreign, row))
         console.out.print(table)
         console.say(verdict(results).replace("**", ""))
         console.say(f"Page, figures and data: {self.out / PAGE_FILE}")

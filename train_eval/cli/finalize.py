@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import tyro
 from rich.table import Table
-from rich.text import Text
 
 from gym_cnnarch import Architecture, InvalidInput
 from train_eval.cli.options import check_positive, specification
 from train_eval.environments import find_spec, make_env, needs_training
 from train_eval.final.recipe import DEFAULT, FinalRecipe
 from train_eval.output import console
-from train_eval.output.console import duration
+from train_eval.output.console import duration, foreign
 from train_eval.records.final_results import FINAL_FOLDER, FinalResults, final_results
 from train_eval.run import Run
 
@@ -147,7 +146,8 @@ class TransferCommand(FinalOptions):
         env = make_env(self.env, search_space=None, recipe=registered, **self.env_kwargs())
         evaluator = needs_training(env, self.env)
         architecture = for_classes(Architecture.parse(best.architecture), evaluator.num_classes)
-        table = Table(title=f"{architecture} on {evaluator.dataset}", title_justify="left")
+        title = foreign(f"{architecture} on {evaluator.dataset}")
+        table = Table(title=title, title_justify="left")
         table.add_column("weights at the beginning")
         table.add_column("test error", justify="right")
         place = self.out or self.run_dir / "transfer" / self.env
@@ -176,7 +176,7 @@ def _table(results: FinalResults) -> Table:
             _percent(row.test_error),
             _percent(row.validation_accuracy),
             f"{row.parameters:,}",
-            Text(row.architecture),
+            foreign(row.architecture),
         )
     names = f"mean of the probabilities of {', '.join(results.ensemble)}"
     table.add_row("all", _percent(results.ensemble_error), "", "", names)

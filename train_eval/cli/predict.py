@@ -33,5 +33,6 @@ class PredictCommand:
         for path in self.images:
             (answer,) = predict(trained, trained.preprocess(path)[None])
             best = answer.argsort()[::-1][: self.top]
-            words = "  ".join(f"{trained.class_names[i]} {answer[i]:.2%}" for i in best)
-            console.say(f"{path}  {words}")
+            names = [console.one_line(name) for name in trained.class_names]
+            words = "  ".join(f"{names[i]} {answer[i]:.2%}" for i in best)
+            console.say(f"{console.one_line(str(path))}  {words}")

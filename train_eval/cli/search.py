@@ -1,6 +1,7 @@
 """The command ``cnnarch search``."""
 
 import shlex
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -74,6 +75,8 @@ class SearchCommand(ExecutorOptions, EvaluatorOptions):
         console.out.print(tables(summary))
         console.say(f"Run: {self.run_dir}   Results: {summary.store}")
         console.say(f"Again: cnnarch show {shlex.quote(str(self.run_dir))}")
+        if not summary.best:
+            sys.exit(1)
 
     def _agent_settings(self) -> dict[str, Any]:
         """What is given of the agent's settings."""

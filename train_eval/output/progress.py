@@ -8,7 +8,6 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
-from rich.text import Text
 
 from train_eval.output import console
 
@@ -83,5 +82,5 @@ class Progress:
         """The live display."""
         grid = Table.grid(padding=(0, 2))
         for name, value in self._facts():
-            grid.add_row(name, Text(value))
-        return Group(self._bar, grid, *map(Text, self._details()))
+            grid.add_row(name, console.foreign(value))
+        return Group(self._bar, grid, *map(console.foreign, self._details()))

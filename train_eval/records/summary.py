@@ -72,7 +72,8 @@ class Phase:
     Attributes:
         epsilon: The agent's share of random actions; None for agents without.
         episodes: Number of episodes.
-        unique: Number of networks that were new.
+        unique: Number of networks that were new, failed ones included.
+        failed: Number of those whose training failed; no mean is over them.
         mean_accuracy: Of the new networks; None if there are none.
         mean_accuracy_of_episodes: Of all episodes, networks counted as often as they came.
     """
@@ -80,8 +81,27 @@ class Phase:
     epsilon: float | None
     episodes: int
     unique: int
+    failed: int
     mean_accuracy: float | None
-    mean_accuracy_of_episodes: float
+    mean_accuracy_of_episodes: float | None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Networks whose training failed in one way.
+
+    Attributes:
+        status: How, in a word.
+        message: How, in a sentence; empty if that is not known.
+        networks: Their number.
+    """
+
+    status: Status
+    message: str
+    networks: int
+
+    def __str__(self) -> str:
+        return f"{self.status} ({self.message.rstrip('.')})" if self.message else self.status
 
 
 @dataclass(frozen=True)
@@ -127,6 +147,28 @@ class Summary:
         return dict(Counter(network.status for network in self.networks))
 
     @property
+    def failures(self) -> tuple[Failure, ...]:
+        """How the training of networks failed, the commonest way first."""
+        ways = Counter((n.status, n.message) for n in self.networks if n.status != "ok")
+        return tuple(Failure(*way, number) for way, number in ways.most_common())
+
+    @property
+    def failed(self) -> int:
+        """Number of networks whose training failed."""
+        return len(self.networks) - len(self.best)
+
+    @property
+    def warning(self) -> str:
+        """A sentence if most networks failed; empty if not."""
+        if 2 * self.failed <= len(self.networks):
+            return ""
+        return (
+            f"{self.failed} of {len(self.networks)} networks failed, most often "
+            f"{self.failures[0]}: look at the images and the recipe, since the agent learns "
+            f"little from failures."
+        )
+
+    @property
     def train_seconds(self) -> float:
         """Seconds of training, of all networks."""
         return sum(network.train_seconds or 0.0 for network in self.networks)
@@ -153,6 +195,7 @@ class Summary:
             "budget": self.budget,
             "train_seconds": self.train_seconds,
             "statuses": self.statuses,
+            "failures": [asdict(failure) for failure in self.failures],
             "epsilons": [asdict(phase) for phase in self.epsilons],
             "top": [_as_json(network) for network in self.best],
             "failed": [_as_json(n) for n in self.networks if n.status != "ok"],
@@ -222,15 +265,21 @@ def _episode(episode: EpisodeRecord, network: NetworkRow) -> EpisodeRow:
 
 
 def _phase(epsilon: float | None, episodes: Sequence[EpisodeRow]) -> Phase:
-    new = [episode.accuracy for episode in episodes if episode.new]
-    every = [episode.accuracy for episode in episodes]
+    succeeded = [episode for episode in episodes if episode.status == "ok"]
+    unique = sum(episode.new for episode in episodes)
+    new = [episode.accuracy for episode in succeeded if episode.new]
     return Phase(
         epsilon=epsilon,
-        episodes=len(every),
-        unique=len(new),
-        mean_accuracy=sum(new) / len(new) if new else None,
-        mean_accuracy_of_episodes=sum(every) / len(every),
+        episodes=len(episodes),
+        unique=unique,
+        failed=unique - len(new),
+        mean_accuracy=_mean(new),
+        mean_accuracy_of_episodes=_mean([episode.accuracy for episode in succeeded]),
     )
+
+
+def _mean(accuracies: Sequence[float]) -> float | None:
+    return sum(accuracies) / len(accuracies) if accuracies else None
 
 
 def _as_json(row: NetworkRow | EpisodeRow) -> dict[str, Any]:

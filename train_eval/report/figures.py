@@ -56,27 +56,26 @@ class RunFigures:
 
     def _accuracy(self, axes: Any) -> bool:
         """Figure 3: rolling mean of the unique models, and the mean of each epsilon as bars."""
-        accuracies = self._unique_accuracies()
+        positions, accuracies = self._unique_accuracies()
         if not len(accuracies):
             return False
         begin = 0
         for number, phase in enumerate(self._summary.epsilons):
-            if phase.epsilon is None or phase.mean_accuracy is None:
+            if phase.epsilon is None or not phase.unique:
                 continue
             axes.bar(
-                begin, phase.mean_accuracy, width=phase.unique, align="edge", alpha=0.35,
+                begin, phase.mean_accuracy or 0.0, width=phase.unique, align="edge", alpha=0.35,
                 color="#56B4E9" if number % 2 else "#9CA3AB", edgecolor="white",
                 label=None if number else "mean of the epsilon",
             )  # fmt: skip
             axes.text(begin + phase.unique / 2, 0.01, f"{phase.epsilon:g}", ha="center", fontsize=7)
             begin += phase.unique
         axes.plot(
-            np.arange(1, len(accuracies) + 1), rolling_mean(accuracies), color=COLOURS[0],
+            positions, rolling_mean(accuracies), color=COLOURS[0],
             label=f"mean of the last {min(WINDOW, len(accuracies))}",
         )  # fmt: skip
         axes.plot(
-            np.arange(1, len(accuracies) + 1), np.maximum.accumulate(accuracies), "--",
-            color="0.3", label="best so far",
+            positions, np.maximum.accumulate(accuracies), "--", color="0.3", label="best so far",
         )  # fmt: skip
         axes.set_xlabel("unique models, epsilon at the foot of each phase")
         axes.set_ylabel("validation accuracy")
@@ -157,14 +156,18 @@ class RunFigures:
         axes.legend(loc="lower right")
         return True
 
-    def _unique_accuracies(self) -> NDArray[np.float64]:
-        return np.array([e.accuracy for e in self._summary.episodes if e.new])
+    def _unique_accuracies(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Of the networks that did not fail: which of all they are, 1, 2, ..., and accuracies."""
+        statuses = [network.status == "ok" for network in self._summary.networks]
+        accuracies = np.array([network.accuracy for network in self._summary.networks])
+        chosen = np.flatnonzero(statuses)
+        return chosen + 1, accuracies[chosen]
 
     def _by_epsilon(self) -> dict[float, list[float]]:
         """The accuracies of the unique models of each epsilon, in the order of the schedule."""
         groups: dict[float, list[float]] = {}
         for episode in self._summary.episodes:
-            if episode.new and episode.epsilon is not None:
+            if episode.new and episode.status == "ok" and episode.epsilon is not None:
                 groups.setdefault(episode.epsilon, []).append(episode.accuracy)
         return {epsilon: values for epsilon, values in groups.items() if len(values) > 1}
 

@@ -17,6 +17,7 @@ from train_eval.records.final_results import FinalResults
 from train_eval.records.importing import IMPORTED
 from train_eval.records.summary import NetworkRow, Phase, Summary
 from train_eval.report.figures import RunFigures
+from train_eval.report.terminal import percent
 from train_eval.search.agents import make_agent
 from train_eval.search.offline import learn_offline
 
@@ -27,7 +28,7 @@ _SECTIONS = (
         "How the search went",
         {
             "accuracy": "Validation accuracy of the unique models in the order in which they were "
-            "trained (as the paper's figure 3).",
+            "trained (as the paper's figure 3); failed ones leave gaps.",
             "distributions": "Distribution of the accuracy at each epsilon, with medians (as "
             "figure A2).",
             "first_and_last": "The first epsilon against the last (as figure A2).",
@@ -110,7 +111,8 @@ def _content(
     best = f"{summary.best[0].accuracy:.2%}" if summary.best else "none yet"
     return {
         "title": f"{settings.env}: {len(summary.networks):,} networks",
-        "lead": f"{'Published results' if agent == IMPORTED else f'A search by {agent}'}, {state}.",
+        "lead": f"{'Published results' if agent == IMPORTED else f'A search by {agent}'}, {state}. "
+        + summary.warning,
         "facts": [
             ("best validation accuracy", best),
             (f"unique networks of {summary.budget:,}", f"{len(summary.networks):,}"),
@@ -127,6 +129,7 @@ def _content(
             _network(network, errors.get(network.architecture), settings.space.input_shape)
             for network in summary.best[:top]
         ],
+        "failures": [(f"{way.networks:,}", way.status, way.message) for way in summary.failures],
         "cost": _cost(summary),
         "settings": json.dumps(
             {
@@ -156,8 +159,9 @@ def _phase(phase: Phase) -> list[str]:
         f"{phase.epsilon:g}",
         f"{phase.episodes:,}",
         f"{phase.unique:,}",
-        "" if phase.mean_accuracy is None else f"{phase.mean_accuracy:.2%}",
-        f"{phase.mean_accuracy_of_episodes:.2%}",
+        f"{phase.failed:,}",
+        percent(phase.mean_accuracy),
+        percent(phase.mean_accuracy_of_episodes),
     ]
 
 

@@ -2,24 +2,31 @@
 
 from rich.console import Group
 from rich.table import Table
-from rich.text import Text
 
-from train_eval.output.console import duration
+from train_eval.output.console import duration, foreign
 from train_eval.records.summary import Summary
+
+_MOST_REASONS = 5
 
 
 def tables(summary: Summary, top: int = 5) -> Group:
     """Accuracy per epsilon, and the best networks."""
-    phases = Table(title="Validation accuracy per epsilon", title_justify="left")
-    for column in ("epsilon", "episodes", "unique models", "mean, unique", "mean, episodes"):
+    failures = summary.failed > 0
+    of_what = ", of the networks that did not fail" if failures else ""
+    phases = Table(title=f"Validation accuracy per epsilon{of_what}", title_justify="left")
+    columns = ["epsilon", "episodes", "unique models", "mean, unique", "mean, episodes"]
+    if failures:
+        columns.insert(3, "failed")
+    for column in columns:
         phases.add_column(column, justify="right")
     for phase in summary.epsilons:
         phases.add_row(
             "" if phase.epsilon is None else f"{phase.epsilon:g}",
             str(phase.episodes),
             str(phase.unique),
-            "" if phase.mean_accuracy is None else f"{phase.mean_accuracy:.2%}",
-            f"{phase.mean_accuracy_of_episodes:.2%}",
+            *((str(phase.failed),) if failures else ()),
+            percent(phase.mean_accuracy),
+            percent(phase.mean_accuracy_of_episodes),
         )
     shown = summary.best[:top]
     title = "The best network" if len(shown) == 1 else f"The best {len(shown)} networks"
@@ -33,9 +40,15 @@ def tables(summary: Summary, top: int = 5) -> Group:
             f"{network.accuracy:.2%}",
             f"{network.parameters:,}",
             f"{network.macs:,}",
-            Text(network.architecture),
+            foreign(network.architecture),
         )
-    return Group(phases, best, Text(_counts(summary)))
+    lines = [_counts(summary), *_reasons(summary), summary.warning]
+    return Group(phases, best, *(foreign(line) for line in lines if line))
+
+
+def percent(share: float | None) -> str:
+    """Empty for what is not known."""
+    return "" if share is None else f"{share:.2%}"
 
 
 def _counts(summary: Summary) -> str:
@@ -44,4 +57,12 @@ def _counts(summary: Summary) -> str:
         f"{len(summary.episodes)} episodes, {duration(summary.train_seconds)} of training"
     )
     failures = ", ".join(f"{n} {s}" for s, n in summary.statuses.items() if s != "ok")
-    return f"{counts}; not trained to the end: {failures}" if failures else counts
+    return f"{counts}; failed: {failures}" if failures else counts
+
+
+def _reasons(summary: Summary) -> list[str]:
+    """A line a way to fail, the commonest ones."""
+    ways = summary.failures
+    lines = [f"  {way.networks} {way}" for way in ways[:_MOST_REASONS] if way.message]
+    left = len(ways) - _MOST_REASONS
+    return [*lines, f"  and {left} more reasons: see --json"] if left > 0 else lines

@@ -30,6 +30,7 @@ class SearchProgress:
         self._episodes = 0
         self._trained = 0
         self._trained_seconds = 0.0
+        self._failed = 0
         self._display = Progress(
             "unique networks", search.settings.budget, facts=self._facts, details=self._details
         )
@@ -59,11 +60,13 @@ class SearchProgress:
         if not learned.evaluation.cached:
             self._trained += 1
             self._trained_seconds += learned.evaluation.train_seconds or 0.0
-        self._recent.append(learned.evaluation.accuracy)
-        if learned.evaluation.status == "ok" and (
-            self.best is None or learned.evaluation.accuracy > self.best.evaluation.accuracy
-        ):
-            self.best = learned
+        if learned.evaluation.status != "ok":
+            self._failed += 1
+        else:
+            self._recent.append(learned.evaluation.accuracy)
+            best = self.best
+            if best is None or learned.evaluation.accuracy > best.evaluation.accuracy:
+                self.best = learned
         self._display.advance()
 
     def _facts(self) -> Facts:
@@ -76,6 +79,8 @@ class SearchProgress:
         if self._recent:
             mean = sum(self._recent) / len(self._recent)
             facts.append((f"mean of the last {len(self._recent)}", f"{mean:.2%}"))
+        if self._failed:
+            facts.append(("failed", str(self._failed)))
         facts.append(("episodes", str(self._episodes)))
         elapsed = self._display.elapsed
         if self._trained:

@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import time
 
+import gymnasium as gym
 import numpy as np
 import pytest
 from PIL import Image
@@ -175,3 +176,20 @@ def test_watch_follows_a_search_to_its_end(capsys, tmp_path):
     searching.communicate()
     assert watching.returncode == 0, err
     assert "12 of 12 unique networks" in out
+
+
+def test_a_search_in_which_every_network_failed_ends_with_status_1_and_the_reason(capsys, tmp_path):
+    space = {"preset": "digits", "input_shape": [1, 8, 8], "num_classes": 10}
+    kwargs = {"evaluator": "tests.helpers.instant:FailingEvaluator", "search_space": space}
+    gym.register("Failing-v0", "gym_cnnarch.env:CNNArchEnv", kwargs=kwargs)
+    try:
+        status, out, _ = cnnarch(
+            capsys, "search", "--env", "Failing-v0", "--budget", 5, "--run-dir", tmp_path / "run"
+        )
+    finally:
+        del gym.registry["Failing-v0"]
+    assert status == 1
+    text = " ".join(out.split())
+    assert "failed: 5 error 5 error (no \\x1b[2Jmemory\\x07)" in text
+    assert "5 of 5 networks failed, most often error (no \\x1b[2Jmemory\\x07): look at" in text
+    assert "\x1b[2J" not in out

@@ -9,7 +9,7 @@ import pytest
 from agents import MetaQNN
 from gym_cnnarch.mdp import START, compile_mdp
 from tests.helpers.commands import cnnarch
-from tests.helpers.instant import make_search
+from tests.helpers.instant import InstantEvaluator, make_search
 from train_eval.environments import make_env
 from train_eval.records.importing import import_results
 from train_eval.records.summary import summarise
@@ -135,3 +135,27 @@ def test_a_folder_without_a_run_is_refused(capsys, tmp_path):
     status, _, err = cnnarch(capsys, "report", tmp_path)
     assert status == 2
     assert re.search("holds no run", err)
+
+
+def test_failures_are_in_tables_of_their_own(capsys, tmp_path):
+    evaluator = InstantEvaluator(("ok", "diverged", "timeout"))
+    search, store, name = make_search(tmp_path / "run", evaluator=evaluator)
+    list(search)
+    summary = summarise(tmp_path / "run", store, name)
+    status, out, _ = cnnarch(capsys, "show", tmp_path / "run")
+    assert status == 0
+    assert "of the networks that did not fail" in out
+    counts = {way.status: way.networks for way in summary.failures}
+    assert re.search(rf"failed: .*{counts['diverged']} diverged", " ".join(out.split()))
+    assert summary.warning in " ".join(out.split())
+    html = write_report(summary, None, tmp_path / "out").read_text()
+    assert f"<td>{counts['timeout']}</td><td>timeout</td><td></td>" in html
+
+
+def test_a_run_in_which_every_network_failed_has_a_page(tmp_path):
+    search, store, name = make_search(tmp_path / "run", evaluator=InstantEvaluator(("error",)))
+    list(search)
+    summary = summarise(tmp_path / "run", store, name)
+    page = write_report(summary, None, tmp_path / "out").read_text()
+    assert "none yet" in page
+    assert not (tmp_path / "out" / "accuracy.svg").exists()

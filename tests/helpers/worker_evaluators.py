@@ -122,3 +122,33 @@ class LongEvaluator:
                 file.write(f"{architecture}\n")
             time.sleep(pause)
         return InstantEvaluator().evaluate(architecture, seed)
+
+
+class OnceSlowEvaluator:
+    """Takes an hour when it is asked for the first time."""
+
+    task = TASK
+
+    def __init__(self, notes):
+        self.asked = Path(notes) / "asked"
+
+    def evaluate(self, architecture, seed=0):
+        with self.asked.open("a") as file:
+            file.write(".")
+        time.sleep(3600 if self.asked.stat().st_size == 1 else 0)
+        return InstantEvaluator().evaluate(architecture, seed)
+
+
+class WaitingEvaluator:
+    """Notes its process, and answers once there is a file ``go``."""
+
+    task = TASK
+
+    def __init__(self, notes):
+        self.notes = Path(notes)
+
+    def evaluate(self, architecture, seed=0):
+        (self.notes / "pid").write_text(str(os.getpid()))
+        while not (self.notes / "go").exists():
+            time.sleep(0.05)
+        return InstantEvaluator().evaluate(architecture, seed)

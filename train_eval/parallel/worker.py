@@ -27,6 +27,8 @@ STARTS = 5
 GRACE = 10.0
 """Seconds beyond the recipe's time limit before a worker that does not answer is replaced."""
 
+_STEP = 0.5  # seconds of waiting at a time
+
 
 class WorkerDied(Exception):
     """Every process that tried to evaluate a network died."""
@@ -37,7 +39,7 @@ class WorkersUnavailable(Exception):
 
 
 class WorkerHung(Exception):
-    """A worker did not end a network in time, not even by itself."""
+    """No process ended a network in time, not even by itself."""
 
 
 def outcome_of(
@@ -58,6 +60,27 @@ def outcome_of(
         macs=count_macs(architecture, input_shape),
         message=message,
     )
+
+
+def answers_within(limit: float | None, future: Future[Any]) -> bool:
+    """Waits for an answer, and says whether there is one.
+
+    Only time in which this process ran counts: when it is stopped (Ctrl-Z, a laptop's lid), so are
+    its workers.
+
+    Args:
+        limit: Seconds; None waits for ever.
+        future: The answer.
+    """
+    if limit is None:
+        return bool(wait([future]).done)
+    left = limit
+    while left > 0:
+        step = min(_STEP, left)
+        if wait([future], timeout=step).done:
+            return True
+        left -= step  # however much later it is
+    return future.done()
 
 
 def has_no_outcome(future: Future[Evaluation]) -> bool:
@@ -92,23 +115,28 @@ class WorkerProcess:
 
         Raises:
             WorkerDied: If the process died at every try.
-            WorkerHung: If the task's time limit was exceeded by more than the grace period.
+            WorkerHung: If the task's time limit was exceeded by more than the grace period, at
+                every try or the last.
             WorkersUnavailable: If no process can be started.
         """
+        hung = False
         for _ in range(TRIES):
             pool = self._started_for(task)
             limit = None if task.time_limit is None else task.time_limit + GRACE
             try:
                 future = pool.submit(_work, task, architecture, seed)
-                if wait([future], timeout=limit).done:
+                if answers_within(limit, future):
                     return future.result()  # type: ignore[no-any-return]
+                hung = True
             except BrokenExecutor:
-                self._stop()
-                if self._closed:
-                    raise
-            else:
-                self._stop()
-                raise WorkerHung(f"no answer {GRACE:g} seconds after the time limit")
+                hung = False
+            self._stop()
+            if self._closed:
+                raise WorkersUnavailable("the executor is shut down")
+        if hung:
+            raise WorkerHung(
+                f"no answer {GRACE:g} seconds after the time limit, asked {TRIES} times"
+            )
         raise WorkerDied(f"the worker process died {TRIES} times in a row (killed or crashed)")
 
     def close(self) -> None:

@@ -100,6 +100,45 @@ def test_a_worker_that_hangs_is_replaced(tmp_path, monkeypatch):
         assert executor.submit(hanging, other, 0).result().status == "ok"
 
 
+def test_a_worker_is_asked_once_more_before_it_has_hung(tmp_path, monkeypatch):
+    monkeypatch.setattr(worker, "GRACE", 0.5)
+    evaluator = task("OnceSlowEvaluator", tmp_path, 0.5)
+    with LocalExecutor([{}]) as executor:
+        assert executor.submit(evaluator, NETWORK, 0).result().status == "ok"
+    assert (tmp_path / "asked").stat().st_size == 2
+
+
+def test_time_in_which_the_driver_was_stopped_does_not_count(tmp_path):
+    """Driver and worker are stopped for longer than limit and grace, and then go on."""
+    script = (
+        "import sys\n"
+        f"sys.path.insert(0, {HELPERS!r})\n"
+        "from gym_cnnarch import Architecture\n"
+        "from train_eval.parallel import worker\n"
+        "from train_eval.parallel.executors import LocalExecutor\n"
+        "from train_eval.parallel.task import EvaluationTask\n"
+        "worker.GRACE, worker.TRIES = 1.0, 1\n"
+        f"settings = {{'notes': {str(tmp_path)!r}}}\n"
+        "task = EvaluationTask('worker_evaluators:WaitingEvaluator', settings, 'instant', 2.0)\n"
+        "with LocalExecutor([{}]) as executor:\n"
+        "    print(executor.submit(task, Architecture.parse('[SM(10)]'), 0).result().status)\n"
+    )
+    driver = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+        assert driver.poll() is None
+        time.sleep(0.05)
+    pids = driver.pid, int((tmp_path / "pid").read_text())
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    time.sleep(5.0)
+    (tmp_path / "go").touch()
+    for pid in pids:
+        os.kill(pid, signal.SIGCONT)
+    assert driver.communicate(timeout=60)[0] == "ok\n"
+
+
 def test_a_worker_that_dies_while_it_starts_is_no_fault_of_the_network(tmp_path):
     starting = task("UnstartableEvaluator", tmp_path, deaths=3)
     with LocalExecutor([{}]) as executor:

@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING, Any
 from agents import PAPER_SCHEDULE, Agent
 from gym_cnnarch import InvalidInput
 from gym_cnnarch.env import CNNArchEnv
-from train_eval.environments import make_env, training_evaluator
+from train_eval.environments import full_id, make_env, training_evaluator
 from train_eval.parallel.options import ExecutorOptions, Workplace
 from train_eval.parallel.task import evaluation_task
 from train_eval.records.final_results import FinalResults, final_results
 from train_eval.records.run_directory import (
     LOCK,
+    RunData,
     check_folder,
     find_run,
     in_use,
     open_run,
+    recorded_images,
     recorded_settings,
 )
 from train_eval.records.summary import EpisodeRow, NetworkRow, Summary, summarise
@@ -29,6 +31,7 @@ from train_eval.search.settings import default_lookahead, run_settings
 
 if TYPE_CHECKING:
     from train_eval.final.recipe import FinalRecipe
+    from train_eval.training.evaluator import TrainingEvaluator
 
 _EXECUTOR_OPTIONS = {field.name for field in dataclasses.fields(ExecutorOptions)} - {"executor"}
 
@@ -94,17 +97,20 @@ def run_search(
     settings, made_agent, budget = _agent(agent, agent_settings or {}, budget, seed, made)
     if made.evaluator is None:
         raise InvalidInput(f"{env} has no evaluator: a search needs one.")
-    trains = training_evaluator(made) is not None
+    evaluator = training_evaluator(made)
+    trains = evaluator is not None
+    if evaluator is not None:
+        from train_eval.data.sources import check_parts
+
+        check_parts(evaluator.dataset, evaluator.recipe.image_size)
     with _workplace(executor, where, made, trains) as workplace, in_use(run_dir / LOCK):
+        known = recorded_settings(run_dir)
         if lookahead is None:
-            known = recorded_settings(run_dir)
             lookahead = known.lookahead if known else default_lookahead(workplace.workers, budget)
-        described = run_settings(made, settings, seed, budget, lookahead)
-        data = {
-            name: str(made.evaluator_settings[name])
-            for name in ("dataset", "data_root")
-            if trains and made.evaluator_settings.get(name) is not None
-        }
+        described = run_settings(made, settings, seed, budget, lookahead, full_id(env))
+        data = _images(evaluator)
+        if known is not None and known.task != described.task:
+            _check_images(run_dir, data)
         store_path = None if store is None else Path(store)
         opened = open_run(run_dir, described, store_path, workplace.workers, data)
         search = Search(
@@ -224,6 +230,39 @@ def _agent(
         raise InvalidInput("agent_settings are for an agent that is made by its name.")
     kind = type(agent)
     return {"name": f"{kind.__module__}:{kind.__qualname__}"}, agent, budget
+
+
+def _images(evaluator: "TrainingEvaluator | None") -> RunData:
+    """What is recorded of the images that a run trains on."""
+    if evaluator is None:
+        return RunData()
+    return RunData(
+        evaluator.dataset,
+        evaluator.data_root,
+        tuple(evaluator.fingerprints),
+        evaluator.reading.as_json(),
+    )
+
+
+def _check_images(run_dir: Path, now: RunData) -> None:
+    """Says what became of a run's images since it began.
+
+    Raises:
+        InvalidInput: If they are others now.
+    """
+    from train_eval.data.image_data import Reading, what_changed
+
+    before = recorded_images(run_dir)
+    if before.reading is None or now.reading is None or before.fingerprints == now.fingerprints:
+        return
+    if before.dataset != now.dataset:
+        changes = f"they were those of {before.dataset}, and are those of {now.dataset}."
+    else:
+        changes = what_changed(Reading.from_json(before.reading), Reading.from_json(now.reading))
+    raise InvalidInput(
+        f"The images are not those with which the run in {run_dir} began: {changes} Put them back, "
+        f"or name another run directory."
+    )
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """The front door: what the command does, one call does, and each continues the other."""
 
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import loky
@@ -9,6 +10,7 @@ from agents import RandomWalk
 from gym_cnnarch import InvalidInput
 from tests.helpers.commands import FAST, cnnarch, recorded
 from tests.helpers.instant import DIGITS, InstantEvaluator
+from tests.helpers.pictures import write_images
 from train_eval import Run, run_search
 
 RECIPE = {"preset": "digits", "epochs": 1, "train_size": 200}  # that of FAST
@@ -123,3 +125,33 @@ def test_report_and_final_networks_follow_from_the_run(tmp_path):
     ]
     assert not results.failed
     assert 0 <= results.ensemble_error <= 1
+
+
+def own_data(tmp_path, run_dir="run", **options):
+    return run_search(
+        "CNNArch-v0", budget=1, run_dir=tmp_path / run_dir, executor="inline",
+        dataset=f"folder:{tmp_path / 'data'}", search_space="digits",
+        recipe={"preset": "quick", "epochs": 1, "validation_size": 6, **options},
+    )  # fmt: skip
+
+
+def test_a_run_says_what_changed_of_its_images(tmp_path):
+    write_images(tmp_path / "data" / "train", count=10)
+    own_data(tmp_path)
+    own_data(tmp_path)
+    picture = tmp_path / "data" / "train" / "cat" / "0.png"
+    shutil.copy(picture, picture.with_name("new.png"))
+    with pytest.raises(InvalidInput, match=r"20 images then, 21 now: cat 10 then, 11 now\. Put"):
+        own_data(tmp_path)
+    picture.with_name("new.png").unlink()
+    with pytest.raises(InvalidInput, match=r"belongs to another search .*recipe is"):
+        own_data(tmp_path, epochs=2)
+    own_data(tmp_path)
+
+
+def test_classes_that_only_the_test_images_have_are_found_before_the_search(tmp_path):
+    write_images(tmp_path / "data" / "train", count=10)
+    write_images(tmp_path / "data" / "test", classes=("bird",))
+    with pytest.raises(InvalidInput, match="bird"):
+        own_data(tmp_path)
+    assert not (tmp_path / "run").exists()

@@ -150,7 +150,7 @@ class TransferCommand(FinalOptions):
         table = Table(title=title, title_justify="left")
         table.add_column("weights at the beginning")
         table.add_column("test error", justify="right")
-        place = self.out or self.run_dir / "transfer" / self.env
+        place = self.out or self.run_dir / "transfer" / self.env.replace(":", "-")
         for name, initial in (("random", None), ("fine-tuned", weights)):
             try:
                 found = transfer(

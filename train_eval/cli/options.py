@@ -24,7 +24,8 @@ class EnvOptions:
     """Options that choose the environment."""
 
     env: str = "CNNArch-Digits-v0"
-    """Id of the environment. CNNArch-v0 is the one for your own data."""
+    """Id of the environment. CNNArch-v0 is the one for your own data; MODULE:ID is one that a
+    module of yours registers."""
     dataset: str | None = None
     """Data set: cifar10, cifar100, svhn, mnist, fashionmnist, digits, folder:PATH (with
     PATH/train/<class>/*.png or jpg) or npz:FILE (with x_train, y_train). Default: the

@@ -25,7 +25,7 @@ class SearchCommand(ExecutorOptions, EvaluatorOptions):
     agent: str = "metaqnn"
     """The agent: metaqnn (tabular Q-learning with replay), random_walk (uniform over legal
     actions), uniform (over networks), evolution (regularised), reinforce (policy gradients with a
-    tabular policy), or MODULE:CLASS, your own."""
+    tabular policy), or your own: MODULE:CLASS or PATH/FILE.py:CLASS."""
     budget: int | None = None
     """Number of unique networks to train. Default: that of the schedule, the paper's 2,700."""
     seed: int = 0
@@ -117,10 +117,20 @@ class _Display:
         self.search, self._progress = search, SearchProgress(search)
         if (quality := getattr(search.evaluator, "quality", None)) is not None:  # a surrogate's
             console.note(quality())
+        for line in _what_was_read(search.evaluator):
+            console.note(line)
         episodes = self._progress.follow()
         if self._tensorboard is None:
             return episodes
         return log_to_tensorboard(episodes, self._tensorboard, self._progress)
+
+
+def _what_was_read(evaluator: Any) -> list[str]:
+    """The images of an evaluator that trains, in words."""
+    if (reading := getattr(evaluator, "reading", None)) is None:
+        return []
+    train, validation = len(evaluator.data.train), len(evaluator.data.validation)
+    return [*reading.sentences(), f"{train} are trained on; {validation} give the accuracy."]
 
 
 def _schedule(words: tuple[str, ...]) -> EpsilonSchedule:

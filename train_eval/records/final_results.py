@@ -1,13 +1,13 @@
 """What became of a run's best networks: the file ``results.json`` beside them."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from gym_cnnarch import InvalidInput
 from gym_cnnarch.files import replace_json
+from train_eval.records.plain import field, items
 
 FINAL_FOLDER = "final"
 RESULTS = "results.json"
@@ -80,19 +80,21 @@ class FinalResults:
         }
 
     @classmethod
-    def from_json(cls, plain: Mapping[str, Any]) -> "FinalResults":
+    def from_json(cls, plain: Any) -> "FinalResults":
         """The inverse of ``as_json``.
 
         Raises:
-            KeyError, TypeError: If it is something else.
+            ValueError: If it is something else.
         """
+        field(plain, "networks", list)
+        ensemble = field(plain, "ensemble", dict)
         return cls(
-            tuple(FinalNetwork(**network) for network in plain["networks"]),
-            tuple(plain["ensemble"]["networks"]),
-            plain["ensemble"]["test_error"],
-            plain["test_images"],
-            plain["test_fingerprint"],
-            tuple(FailedNetwork(**network) for network in plain.get("failed", ())),
+            tuple(map(_network, items(plain, "networks", dict))),
+            tuple(items(ensemble, "networks", str)),
+            field(ensemble, "test_error", int, float, type(None)),
+            field(plain, "test_images", int),
+            field(plain, "test_fingerprint", str, type(None)),
+            tuple(map(_failed, items(plain, "failed", dict))),
         )
 
     def save(self, folder: Path) -> None:
@@ -111,7 +113,24 @@ def final_results(run_dir: Path) -> FinalResults | None:
         return None
     try:
         return FinalResults.from_json(json.loads(path.read_text()))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InvalidInput(
-            f"{path} does not hold the results of final trainings: run cnnarch finalize again."
+            f"{path} does not hold the results of final trainings ({error}): run cnnarch finalize "
+            f"again."
         ) from error
+
+
+def _network(plain: Any) -> FinalNetwork:
+    return FinalNetwork(
+        field(plain, "name", str),
+        field(plain, "architecture", str),
+        field(plain, "validation_accuracy", int, float, type(None)),
+        field(plain, "parameters", int),
+        field(plain, "test_error", int, float, type(None)),
+    )
+
+
+def _failed(plain: Any) -> FailedNetwork:
+    return FailedNetwork(
+        *(field(plain, name, str) for name in ("name", "architecture", "status", "message"))
+    )

@@ -3,7 +3,7 @@
 import importlib.metadata
 import json
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +13,48 @@ from filelock import FileLock, Timeout
 
 from gym_cnnarch import InvalidInput
 from gym_cnnarch.files import replace_json, unfinished_name
+from train_eval.records.plain import field, items
 from train_eval.records.run_settings import RunSettings
 from train_eval.records.store import Store
 
 RUN_FILE = "run.json"
 STORE = "store.sqlite"
 LOCK = "cnnarch.lock"
+
+
+@dataclass(frozen=True)
+class RunData:
+    """The images of a run.
+
+    Attributes:
+        dataset: The data set; None if it is not known.
+        data_root: Folder of torchvision's files; None if it is not known.
+        fingerprints: Hashes of the images; empty if they are not known.
+        reading: What was read of the data set, as plain data; None if it is not known.
+    """
+
+    dataset: str | None = None
+    data_root: str | None = None
+    fingerprints: tuple[str, ...] = ()
+    reading: dict[str, Any] | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data; what is not known is left out."""
+        return {name: value for name, value in vars(self).items() if value}
+
+    @classmethod
+    def from_json(cls, plain: Any) -> "RunData":
+        """The inverse of ``as_json``.
+
+        Raises:
+            ValueError: If it is something else.
+        """
+        return cls(
+            field(plain, "dataset", str, type(None)),
+            field(plain, "data_root", str, type(None)),
+            tuple(items(plain, "fingerprints", str)),
+            field(plain, "reading", dict, type(None)),
+        )
 
 
 @dataclass(frozen=True)
@@ -29,31 +65,39 @@ class RunFile:
         store: The store's path, absolute or from the run's folder.
         run: The run's name in the store.
         settings: The run's settings.
-        data: Where its images are: ``dataset`` and ``data_root``, if known.
+        data: Its images.
     """
 
     store: str
     run: str
     settings: RunSettings
-    data: dict[str, str]
+    data: RunData
 
     def as_json(self) -> dict[str, Any]:
         """Plain data, as in the file."""
-        return {**vars(self), "settings": self.settings.as_json()}
+        plain = {"settings": self.settings.as_json(), "data": self.data.as_json()}
+        return {**vars(self), **plain}
 
     @classmethod
-    def from_json(cls, plain: Mapping[str, Any]) -> "RunFile":
+    def from_json(cls, plain: Any) -> "RunFile":
         """The inverse of ``as_json``.
 
         Raises:
-            ValueError, KeyError, TypeError, AttributeError: If it is something else.
+            ValueError: If it is something else.
         """
-        settings = RunSettings.from_json(plain["settings"])
-        return cls(str(plain["store"]), str(plain["run"]), settings, dict(plain.get("data", {})))
+        return cls(
+            field(plain, "store", str),
+            field(plain, "run", str),
+            RunSettings.from_json(field(plain, "settings", dict)),
+            RunData.from_json(field(plain, "data", dict, type(None)) or {}),
+        )
 
     def store_path(self, run_dir: Path) -> Path:
         """The store, given the run's folder."""
         return (run_dir / self.store).resolve()
+
+
+_NO_DATA = RunData()
 
 
 def open_run(
@@ -61,7 +105,7 @@ def open_run(
     settings: RunSettings,
     store_path: Path | None = None,
     workers: int = 1,
-    data: Mapping[str, str] | None = None,
+    data: RunData = _NO_DATA,
 ) -> Store:
     """The store of a run, begun now or before.
 
@@ -70,7 +114,7 @@ def open_run(
         settings: The run's settings.
         store_path: A store to share with other runs; None for one in the folder.
         workers: Number of networks that are trained at a time, which is recorded with a new run.
-        data: Where its images are, which is recorded with a new run: see ``recorded_data``.
+        data: Its images, which are recorded with a new run.
 
     Raises:
         InvalidInput: If the folder belongs to another run, where the message names what differs, or
@@ -94,7 +138,7 @@ def open_run(
     store.add_run(settings, made_with(workers), str(run_dir.resolve()))
     _take_over(store, settings.run, run_dir)
     location = str(store_path.expanduser().resolve()) if store_path else STORE
-    begun = RunFile(location, settings.run, settings, dict(data or {}))
+    begun = RunFile(location, settings.run, settings, data)
     replace_json(run_dir / RUN_FILE, begun.as_json())
     return store
 
@@ -133,10 +177,17 @@ def recorded_settings(run_dir: Path) -> RunSettings | None:
     return None if known is None else known.settings
 
 
+def recorded_images(run_dir: Path) -> RunData:
+    """What is known of the images of the run in a folder."""
+    known = _read_run_file(run_dir)
+    return _NO_DATA if known is None else known.data
+
+
 def recorded_data(run_dir: Path) -> dict[str, str]:
     """Where the images of the run in a folder were: ``dataset`` and ``data_root``, if known."""
-    known = _read_run_file(run_dir)
-    return {} if known is None else known.data
+    images = recorded_images(run_dir)
+    places = {"dataset": images.dataset, "data_root": images.data_root}
+    return {name: place for name, place in places.items() if place is not None}
 
 
 @contextmanager
@@ -232,9 +283,9 @@ def _read_run_file(run_dir: Path) -> RunFile | None:
         return None
     try:
         return RunFile.from_json(json.loads(path.read_text()))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InvalidInput(
-            f"{path} does not describe a run: restore it, or name another folder."
+            f"{path} does not describe a run ({error}): restore it, or name another folder."
         ) from error
 
 

@@ -9,6 +9,20 @@ from typing import Any
 
 from gym_cnnarch import SearchSpace
 from gym_cnnarch.mdp import ObserveSize
+from train_eval.records.plain import field
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "env": (str,),
+    "search_space": (dict,),
+    "observe_size": (str,),
+    "task": (str,),
+    "failure_reward": (int, float),
+    "evaluation_seed": (int,),
+    "agent": (dict,),
+    "seed": (int,),
+    "budget": (int,),
+    "lookahead": (int,),
+}  # in JSON
 
 
 @dataclass(frozen=True)
@@ -55,10 +69,17 @@ class RunSettings:
         Raises:
             ValueError: If it does not describe a run.
         """
-        names = [field.name for field in dataclasses.fields(cls)]
+        names = [each.name for each in dataclasses.fields(cls)]
         if missing := [name for name in names if name not in plain]:
             raise ValueError(f"the run's settings lack {', '.join(missing)}")
-        return cls(**{name: plain[name] for name in names})
+        settings = cls(
+            **{
+                name: field(plain, name, *_TYPES[name]) if name in _TYPES else plain[name]
+                for name in names
+            }
+        )
+        field(settings.agent, "name", str)
+        return settings
 
     @property
     def run(self) -> str:

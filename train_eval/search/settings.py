@@ -9,7 +9,12 @@ from train_eval.records.run_settings import RunSettings
 
 
 def run_settings(
-    env: CNNArchEnv, agent: dict[str, Any], seed: int, budget: int, lookahead: int = 1
+    env: CNNArchEnv,
+    agent: dict[str, Any],
+    seed: int,
+    budget: int,
+    lookahead: int = 1,
+    env_id: str | None = None,
 ) -> RunSettings:
     """The settings of a run on an environment that was made by its id.
 
@@ -19,6 +24,7 @@ def run_settings(
         seed: The agent's seed.
         budget: Number of unique networks, at most all of the space.
         lookahead: See ``RunSettings``.
+        env_id: What makes the environment anew; None for its id.
 
     Raises:
         InvalidInput: If the environment has no evaluator.
@@ -27,7 +33,7 @@ def run_settings(
         raise InvalidInput("A search needs an environment with an id and an evaluator.")
     kwargs = env.spec.kwargs
     return RunSettings(
-        env=env.spec.id,
+        env=env_id or env.spec.id,
         search_space=asdict(env.search_space),
         observe_size=env.observe_size,
         task=env.evaluator.task,

@@ -35,6 +35,7 @@ class Trainer:
     Attributes:
         task: Names data, split and recipe: what makes two results comparable.
         dataset, data_root, device: As they were asked for.
+        reading: What was read of the training images.
         fingerprints: Hashes of the training images, the data set's own validation images if it has
             any, and the test images if they are asked for.
         input_shape: (channels, n, n).
@@ -66,6 +67,7 @@ class Trainer:
         self.dataset = dataset
         self.data_root = None if data_root is None else str(data_root)
         self.device = device
+        self.reading = data.reading
         self.fingerprints = [d.fingerprint for d in (data, validation, tested) if d is not None]
         self.input_shape = self.data.input_shape
         self.num_classes = self.data.num_classes

@@ -1,5 +1,6 @@
 """Environments by their id, and which of their arguments are places on this machine."""
 
+import importlib
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from gymnasium.envs.registration import EnvSpec, load_env_creator
 
 from gym_cnnarch import InvalidInput
 from gym_cnnarch.env import CNNArchEnv
+from gym_cnnarch.errors import first_line
 from gym_cnnarch.table_evaluator import find_table
 
 if TYPE_CHECKING:
@@ -38,21 +40,38 @@ def with_absolute_places(arguments: Mapping[str, Any]) -> dict[str, Any]:
 def find_spec(env_id: str) -> EnvSpec:
     """The registered specification of an environment that designs networks.
 
+    Args:
+        env_id: An id, or ``module:ID`` where a module registers it.
+
     Raises:
-        InvalidInput: If there is no such id, or it is another kind of environment.
+        InvalidInput: If there is no such id, its module cannot be imported, or the environment is
+            of another kind.
     """
+    module, _, name = env_id.rpartition(":")
     try:
-        spec = gym.spec(env_id)
+        if module:
+            importlib.import_module(module)
+        spec = gym.spec(name)
         creator: Any = spec.entry_point
         if isinstance(creator, str):
             creator = load_env_creator(creator)
-    except (gym.error.Error, ImportError) as error:
+    except gym.error.Error as error:
         raise InvalidInput(f"No environment {env_id!r}: {error}") from error
-    if not (isinstance(creator, type) and issubclass(creator, CNNArchEnv)):
+    except (Exception, SystemExit) as error:  # what a module does when it is imported is its own
+        raise InvalidInput(f"No environment {env_id!r}: {first_line(error)}.") from error
+    if isinstance(creator, type) and not issubclass(creator, CNNArchEnv):
         raise InvalidInput(
             f"{env_id} does not design networks: expected one like CNNArch-Digits-v0."
         )
     return spec
+
+
+def full_id(env_id: str) -> str:
+    """The id that makes the environment anywhere: with its version, and its module if it is one's
+    own.
+    """
+    module, separator, _ = env_id.rpartition(":")
+    return f"{module}{separator}{find_spec(env_id).id}"
 
 
 def make_env(env_id: str, **kwargs: Any) -> CNNArchEnv:

@@ -2,23 +2,29 @@
 
 from agents.base import Agent, Episode, Sequences
 from agents.evolution import RegularizedEvolution
+from agents.local_search import LocalSearch
 from agents.metaqnn import MetaQNN
 from agents.random_walk import RandomWalk
 from agents.reinforce import Reinforce
 from agents.rollout import roll_out
 from agents.schedules import PAPER_SCHEDULE, EpsilonSchedule
+from agents.thompson import ThompsonSampling
+from agents.tpe import TPE
 from agents.uniform import Uniform
 
 __all__ = [
     "PAPER_SCHEDULE",
+    "TPE",
     "Agent",
     "Episode",
     "EpsilonSchedule",
+    "LocalSearch",
     "MetaQNN",
     "RandomWalk",
     "RegularizedEvolution",
     "Reinforce",
     "Sequences",
+    "ThompsonSampling",
     "Uniform",
     "roll_out",
 ]

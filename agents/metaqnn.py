@@ -1,5 +1,6 @@
 """The tabular Q-learning agent of the paper."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,9 @@ class MetaQNN:
         seed: Seed of exploration, ties and replay.
         alpha: Learning rate of the Q-values, in (0, 1].
         gamma: Discount factor, in [0, 1].
+        trace_decay: lambda, in [0, 1]: 0 is the paper, whose early layers learn what the best known
+            network after them gives; 1 are Monte-Carlo returns, by which they learn what networks
+            with them gave; see docs/benchmark.md.
         replay: K, the number of episodes replayed after each model.
         schedule: Epsilon by the number of unique models.
         initial_q: Every Q-value at the start.
@@ -36,6 +40,7 @@ class MetaQNN:
         *,
         alpha: float = 0.01,
         gamma: float = 1.0,
+        trace_decay: float = 0.0,
         replay: int = 100,
         schedule: EpsilonSchedule = PAPER_SCHEDULE,
         initial_q: float = 0.5,
@@ -44,11 +49,14 @@ class MetaQNN:
             raise ValueError(f"alpha must be in (0, 1], but is {alpha}.")
         if not 0 <= gamma <= 1:
             raise ValueError(f"gamma must be in [0, 1], but is {gamma}.")
+        if not 0 <= trace_decay <= 1:
+            raise ValueError(f"trace_decay must be in [0, 1], but is {trace_decay}.")
         if replay < 0:
             raise ValueError(f"replay must be a number of episodes, 0 or more, but is {replay}.")
         self.num_actions = num_actions
         self.alpha = alpha
         self.gamma = gamma
+        self.trace_decay = trace_decay
         self.replay = replay
         self.schedule = schedule
         self._rng = np.random.default_rng(seed)
@@ -96,8 +104,11 @@ class MetaQNN:
         self._models.add(tuple(episode.actions.tolist()))
         self._memory.append(self._table.trace(episode))
         drawn = self._rng.integers(len(self._memory), size=self.replay).tolist()
-        self._table.update(map(self._memory.__getitem__, drawn), self.alpha, self.gamma)
+        self._update(map(self._memory.__getitem__, drawn))
 
     def update(self, episode: Episode) -> None:
         """Algorithm 3 alone: updates the Q-values along one episode, without remembering it."""
-        self._table.update([self._table.trace(episode)], self.alpha, self.gamma)
+        self._update([self._table.trace(episode)])
+
+    def _update(self, traces: Iterable[Trace]) -> None:
+        self._table.update(traces, self.alpha, self.gamma, self.trace_decay)

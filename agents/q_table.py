@@ -77,18 +77,33 @@ class QTable:
         transitions = tuple(zip(positions[:-1], readers, strict=True))
         return Trace(positions[-1], transitions[::-1], float(episode.reward))
 
-    def update(self, traces: Iterable[Trace], alpha: float, gamma: float) -> None:
+    def update(
+        self, traces: Iterable[Trace], alpha: float, gamma: float, trace_decay: float = 0.0
+    ) -> None:
         """Algorithm 3 for one episode after the other, each in temporally reversed order.
 
-        The last step moves towards the reward, each earlier one towards gamma times the best legal
-        action of the state after it, which has just been updated.
+        The last step moves towards the reward, each earlier one towards gamma times a mean: of the
+        best legal action of the state after it, which has just been updated, and, weighing
+        ``trace_decay``, of what the step after it has moved towards (the lambda-return; Sutton and
+        Barto, 2018, section 12.1).
         """
         values = self._values
         keep, discounted = 1.0 - alpha, alpha * gamma
+        if trace_decay == 0:
+            for last, transitions, reward in traces:
+                values[last] = keep * values[last] + alpha * reward
+                for position, after in transitions:
+                    values[position] = keep * values[position] + discounted * max(after(values))
+            return
+        from_best, from_return = gamma * (1.0 - trace_decay), gamma * trace_decay
         for last, transitions, reward in traces:
             values[last] = keep * values[last] + alpha * reward
-            for position, next_values in transitions:
-                values[position] = keep * values[position] + discounted * max(next_values(values))
+            target = reward
+            for position, after in transitions:
+                target *= from_return
+                if from_best:
+                    target += from_best * max(after(values))
+                values[position] = keep * values[position] + alpha * target
 
     def _offset(self, observation: Observation) -> int:
         key = _key(observation)

@@ -164,6 +164,9 @@ def test_epsilon_is_the_share_of_uniform_draws():
         ("gamma", -0.1),
         ("gamma", 1.1),
         ("gamma", math.nan),
+        ("trace_decay", -0.1),
+        ("trace_decay", 1.1),
+        ("trace_decay", math.nan),
         ("replay", -1),
     ],
 )

@@ -13,14 +13,21 @@ A = 4
 STATES = 5
 
 
-def slow_update(q, episode, alpha, gamma) -> None:
-    """Algorithm 3, literally, over a dict of floats."""
+def slow_update(q, episode, alpha, gamma, trace_decay) -> None:
+    """Algorithm 3, literally, over a dict of floats; its targets are lambda-returns.
+
+    The weighted sum over n-step returns by which Sutton and Barto define them (equation 12.3).
+    """
     last = len(episode.actions) - 1
+    best = {}  # of the state after step t, when step t is updated
     for t in range(last, -1, -1):
-        target = episode.reward
         if t < last:
             legal = [a for a in range(A) if episode.action_masks[t + 1][a]]
-            target = gamma * max(q[tuple(episode.observations[t + 1]), a] for a in legal)
+            best[t] = max(q[tuple(episode.observations[t + 1]), a] for a in legal)
+        steps = range(1, last - t + 1)
+        target = (gamma * trace_decay) ** (last - t) * episode.reward + sum(
+            (1 - trace_decay) * trace_decay ** (n - 1) * gamma**n * best[t + n - 1] for n in steps
+        )
         key = tuple(episode.observations[t]), int(episode.actions[t])
         q[key] = (1 - alpha) * q[key] + alpha * target
 
@@ -48,14 +55,15 @@ def episodes(draw) -> Episode:
     st.lists(episodes(), min_size=1, max_size=8),
     st.floats(0.01, 1),
     st.floats(0, 1),
+    st.one_of(st.sampled_from([0.0, 1.0]), st.floats(0, 1)),
     st.floats(0, 1),
 )
-def test_updates_agree_with_a_slow_dict(played, alpha, gamma, initial):
-    agent = MetaQNN(A, alpha=alpha, gamma=gamma, initial_q=initial)
+def test_updates_agree_with_a_slow_dict(played, alpha, gamma, trace_decay, initial):
+    agent = MetaQNN(A, alpha=alpha, gamma=gamma, trace_decay=trace_decay, initial_q=initial)
     q = defaultdict(lambda: initial)
     for episode in played:
         agent.update(episode)
-        slow_update(q, episode, alpha, gamma)
+        slow_update(q, episode, alpha, gamma, trace_decay)
     for state in range(STATES):
         expected = [q[(state, state % 2), action] for action in range(A)]
         assert agent.q_values(np.array([state, state % 2])) == pytest.approx(expected, abs=1e-12)
@@ -87,6 +95,17 @@ def test_learning_replays_what_was_learned_even_if_the_caller_s_arrays_change(ep
     for state in range(STATES):
         observation = np.array([state, state % 2])
         assert np.array_equal(first.q_values(observation), second.q_values(observation))
+
+
+def test_monte_carlo_returns_converge_to_the_mean_of_what_was_met():
+    rewards = np.random.default_rng(1).random((A - 1, A))
+    explore = EpsilonSchedule(((1.0, 1),))
+    agent = MetaQNN(A, alpha=0.001, trace_decay=1.0, schedule=explore)
+    taken = search(agent, rewards, 400)
+    drawn = [[rewards[pair] for pair in taken if pair[0] == first] for first in range(A - 1)]
+    expected = [np.mean(row) for row in drawn]
+    assert values(agent)[0, : A - 1] == pytest.approx(expected, abs=0.05)
+    assert (rewards.max(axis=1) - expected > 0.2).all()  # what bootstrapping converges to
 
 
 def search(agent: MetaQNN, rewards: np.ndarray, steps: int) -> list[tuple[int, ...]]:

@@ -4,9 +4,10 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from scipy.stats import chisquare
+from scipy.stats import chisquare, ks_2samp
 
-from agents import Episode, RegularizedEvolution, Uniform
+from agents import Episode, RandomWalk, RegularizedEvolution, Uniform
+from agents.neighbours import neighbours
 from gym_cnnarch.env import CNNArchEnv
 from gym_cnnarch.mdp import ActionSequences
 from tests.helpers.made_up_tables import SPACE
@@ -60,32 +61,16 @@ def test_uniform_draws_every_network_equally_often(env):
     assert chisquare(list(drawn.values())).pvalue > 0.001
 
 
-def test_mutations_change_one_layer_and_reach_every_neighbour():
-    agent = RegularizedEvolution(ACTIONS, seed=0, sequences=SEQUENCES)
-    parent = (0, ACTIONS - 1)
-
-    def one_edit(child):
-        if len(child) == len(parent):
-            return sum(a != b for a, b in zip(child, parent, strict=True)) == 1
-        longer, shorter = sorted((child, parent), key=len, reverse=True)
-        return any(longer[:i] + longer[i + 1 :] == shorter for i in range(len(longer)))
-
-    every = [
-        tuple(SPACE.actions.index(la) for la in SPACE.unrank(r).layers)
-        for r in range(SPACE.count())
-    ]
-    neighbours = {child for child in every if child != parent and one_edit(child)}
-    assert {agent.mutate(parent) for _ in range(3000)} == neighbours
-
-
-def test_evolution_breeds_from_the_best_of_the_youngest(env):
+def test_evolution_breeds_from_the_best_of_the_youngest(env, monkeypatch):
     agent = RegularizedEvolution(ACTIONS, 0, sequences=SEQUENCES, population=3, tournament=50)
     for reward in (0.9, 0.1, 0.2):
         _, episode = play(agent, env)
         agent.learn(episode(reward))
     oldest = agent._members[0][0]
     parents = []
-    agent.mutate = lambda parent: parents.append(parent) or parent
+    monkeypatch.setattr(
+        "agents.evolution.mutate", lambda parent, *rest: parents.append(parent) or parent
+    )
     _, episode = play(agent, env)
     assert parents == [oldest]  # the best, for a tournament of all
     agent.learn(episode(0.15))  # the oldest dies, however good it is
@@ -94,6 +79,24 @@ def test_evolution_breeds_from_the_best_of_the_youngest(env):
     assert parents[1] == agent._members[1][0]
 
 
+def test_evolution_starts_uniformly_or_as_the_random_walk(env):
+    lengths = {}
+    for start in ("uniform", "random_walk"):
+        agent = RegularizedEvolution(ACTIONS, 0, sequences=SEQUENCES, population=400, start=start)
+        walk = RandomWalk(ACTIONS, 1)
+        lengths[start] = [len(play(agent, env)[0]) for _ in range(400)]
+    lengths["walk"] = [len(play(walk, env)[0]) for _ in range(400)]
+    assert ks_2samp(lengths["random_walk"], lengths["walk"]).pvalue > 0.001
+    assert np.mean(lengths["uniform"]) > np.mean(lengths["walk"]) + 0.3
+    _, episode = play(agent, env)
+    agent.learn(episode(0.5))
+    parent = agent._members[0][0]
+    child, _ = play(agent, env)
+    assert child in neighbours(parent, ACTIONS, SEQUENCES)
+
+
 def test_settings_out_of_range_are_refused():
+    with pytest.raises(ValueError, match="start must be uniform or random_walk, but is 'none'"):
+        RegularizedEvolution(ACTIONS, sequences=SEQUENCES, start="none")
     with pytest.raises(ValueError, match="at least 1"):
         RegularizedEvolution(ACTIONS, sequences=SEQUENCES, population=0)

@@ -29,9 +29,10 @@ class BenchmarkCommand(EvaluatorOptions):
     env: str = "CNNArch-CIFAR10Table-v0"
     """Id of the environment."""
     agents: str = "random_walk,uniform,evolution,reinforce,metaqnn"
-    """Agents, with commas: random_walk, uniform, evolution, reinforce, metaqnn, metaqnn-paper
-    (alpha 0.01), metaqnn-exact, ppo, maskable_ppo, a2c, dqn, sb3:ALGORITHM (any other of
-    Stable-Baselines3), MODULE:CLASS (your own), or a label of --settings."""
+    """Agents, with commas: random_walk, uniform, evolution, local_search, reinforce, thompson, tpe
+    (of Optuna), metaqnn, metaqnn-paper (alpha 0.01), metaqnn-returns (trace decay 1),
+    metaqnn-exact, ppo, maskable_ppo, a2c, dqn, sb3:ALGORITHM (any other of Stable-Baselines3),
+    MODULE:CLASS (your own), or a label of --settings."""
     settings: Path | None = None
     """JSON file of agents with their settings, such as
     {"slow": {"name": "metaqnn", "alpha": 0.005}, "wide": {"name": "sb3:PPO", "n_steps": 256}}."""

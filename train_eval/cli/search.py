@@ -24,8 +24,9 @@ class SearchCommand(ExecutorOptions, EvaluatorOptions):
 
     agent: str = "metaqnn"
     """The agent: metaqnn (tabular Q-learning with replay), random_walk (uniform over legal
-    actions), uniform (over networks), evolution (regularised), reinforce (policy gradients with a
-    tabular policy), or your own: MODULE:CLASS or PATH/FILE.py:CLASS."""
+    actions), uniform (over networks), evolution (regularised), local_search, reinforce (policy
+    gradients with a tabular policy), thompson (Thompson sampling over mean returns), tpe (of
+    Optuna), or your own: MODULE:CLASS or PATH/FILE.py:CLASS."""
     budget: int | None = None
     """Number of unique networks to train. Default: that of the schedule, the paper's 2,700."""
     seed: int = 0

@@ -2,16 +2,20 @@
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from agents import (
     PAPER_SCHEDULE,
+    TPE,
     Agent,
     EpsilonSchedule,
+    LocalSearch,
     MetaQNN,
     RandomWalk,
     RegularizedEvolution,
     Reinforce,
+    ThompsonSampling,
     Uniform,
 )
 from gym_cnnarch import InvalidInput, SearchSpace
@@ -26,17 +30,23 @@ AGENTS: dict[str, type] = {
     "random_walk": RandomWalk,
     "uniform": Uniform,
     "evolution": RegularizedEvolution,
+    "local_search": LocalSearch,
     "reinforce": Reinforce,
+    "thompson": ThompsonSampling,
+    "tpe": TPE,
 }
 """The agents of this project by name."""
 
+
+def _defaults(name: str, budget: int) -> dict[str, Any]:
+    return {"name": name}
+
+
 LABELS: dict[str, Callable[[int], dict[str, Any]]] = {
-    "random_walk": lambda budget: {"name": "random_walk"},
-    "uniform": lambda budget: {"name": "uniform"},
-    "evolution": lambda budget: {"name": "evolution"},
-    "reinforce": lambda budget: {"name": "reinforce"},
+    **{name: partial(_defaults, name) for name in AGENTS},
     "metaqnn": lambda budget: metaqnn_settings(budget)[0],
     "metaqnn-paper": lambda budget: metaqnn_settings(budget, alpha=0.01)[0],
+    "metaqnn-returns": lambda budget: {**metaqnn_settings(budget)[0], "trace_decay": 1.0},
     "metaqnn-exact": lambda budget: {**metaqnn_settings(budget)[0], "observe_size": "exact"},
     "ppo": lambda budget: {"name": f"{SB3_PREFIX}PPO"},
     "maskable_ppo": lambda budget: {"name": f"{SB3_PREFIX}MaskablePPO"},
@@ -45,8 +55,8 @@ LABELS: dict[str, Callable[[int], dict[str, Any]]] = {
 }
 """What benchmarks call the agents -> their settings for a budget of unique networks.
 
-``metaqnn-paper`` keeps the paper's learning rate for a shorter schedule, ``metaqnn-exact`` sees the
-representation size itself."""
+``metaqnn-paper`` keeps the paper's learning rate for a shorter schedule, ``metaqnn-returns`` learns
+Monte-Carlo returns, ``metaqnn-exact`` sees the representation size itself."""
 
 
 def benchmark_settings(label: str, budget: int) -> dict[str, Any]:

@@ -48,6 +48,7 @@ def run_search(
     agent_settings: Mapping[str, Any] | None = None,
     store: str | Path | None = None,
     lookahead: int | None = None,
+    hours: float | None = None,
     executor: str | Executor | None = None,
     on_episode: Callable[[Learned], None] | None = None,
     follow: Follow = iter,
@@ -63,13 +64,16 @@ def run_search(
         env: Id of the environment.
         agent: ``metaqnn``, ``random_walk``, ``uniform``, ``evolution``, ``reinforce``,
             ``module:class``, or a new agent; it must be deterministic.
-        budget: Number of unique networks; None for that of the schedule, the paper's 2,700.
+        budget: Number of unique networks; None for that of the schedule, the paper's 2,700. A run
+            whose agent has no schedule goes on if it is asked for more.
         run_dir: Folder of the run.
         seed: The agent's seed, where it is made by its name.
         agent_settings: Keyword arguments of an agent that is made by its name.
         store: File of results to share with other runs; None for one in the folder.
         lookahead: Episodes that the agent may act ahead of what it has learned; None for the
             recorded one, else 1 for one worker and 8 per worker for more.
+        hours: Time after which no further network is begun, those in training being finished; the
+            same call goes on for as long again. None for no limit.
         executor: ``inline``, ``local``, ``ray``, or any ``concurrent.futures.Executor``, which
             stays open; None for local workers, and inline where nothing is trained.
         on_episode: Called with each episode when the agent has learned from it.
@@ -79,7 +83,7 @@ def run_search(
             as ``recipe``, ``search_space``, ``dataset`` and ``device``.
 
     Returns:
-        The run, finished.
+        The run, finished unless its hours were over.
 
     Raises:
         InvalidInput: If an argument cannot be used, or the folder holds another run.
@@ -92,6 +96,8 @@ def run_search(
     for name, number in (("budget", budget), ("lookahead", lookahead)):
         if number is not None and number < 1:
             raise InvalidInput(f"{name} must be at least 1, but is {number}.")
+    if hours is not None and hours <= 0:
+        raise InvalidInput(f"hours must be more than 0, but is {hours:g}.")
     check_folder(run_dir)
     made = make_env(env, **options)
     settings, made_agent, budget = _agent(agent, agent_settings or {}, budget, seed, made)
@@ -115,7 +121,7 @@ def run_search(
         opened = open_run(run_dir, described, store_path, workplace.workers, data)
         search = Search(
             made, described, made_agent, workplace.evaluate, opened, workplace.executor,
-            workplace.workers,
+            workplace.workers, None if hours is None else 3600 * hours,
         )  # fmt: skip
         with contextlib.closing(_episodes(search, follow)) as episodes:
             for learned in episodes:

@@ -1,6 +1,9 @@
 """The front door: what the command does, one call does, and each continues the other."""
 
+import itertools
 import shutil
+import time
+import types
 from concurrent.futures import ThreadPoolExecutor
 
 import loky
@@ -12,6 +15,7 @@ from tests.helpers.commands import FAST, cnnarch, recorded
 from tests.helpers.instant import DIGITS, InstantEvaluator
 from tests.helpers.pictures import write_images
 from train_eval import Run, run_search
+from train_eval.search import search as search_module
 
 RECIPE = {"preset": "digits", "epochs": 1, "train_size": 200}  # that of FAST
 
@@ -97,11 +101,62 @@ def test_a_run_without_a_budget_goes_through_the_schedule(tmp_path):
     assert total == run.summary.budget
 
 
+def test_hours_end_a_search_that_goes_on_as_if_it_had_not_ended(tmp_path, monkeypatch):
+    clock = itertools.count()  # a second passes whenever somebody looks
+    stopped_clock = types.SimpleNamespace(
+        monotonic=lambda: next(clock), perf_counter=time.perf_counter
+    )
+    monkeypatch.setattr(search_module, "time", stopped_clock)
+
+    def searched(name, **options):
+        evaluator = InstantEvaluator()
+        return run_search(
+            DIGITS, budget=60, run_dir=tmp_path / name, lookahead=3, evaluator=evaluator, **options
+        )
+
+    for hours in (10 / 3600, 30 / 3600):
+        parts = searched("parts", hours=hours)
+        assert not parts.summary.finished
+        assert len(parts.episodes) == round(3600 * hours) - 1  # those begun before the time
+    assert searched("parts", hours=1).episodes == searched("whole").episodes
+    assert Run(tmp_path / "parts").summary.finished
+
+
+def test_a_finished_run_that_is_asked_for_more_goes_on(tmp_path):
+    def searched(name, budget, agent="random_walk", **options):
+        evaluator = InstantEvaluator()
+        return run_search(
+            DIGITS, agent, budget, run_dir=tmp_path / name, evaluator=evaluator, lookahead=2,
+            **options,
+        )  # fmt: skip
+
+    assert len(searched("longer", 30).networks) == 30
+    longer = searched("longer", 60)
+    assert longer.episodes == searched("whole", 60).episodes
+    assert longer.summary.finished
+    with pytest.raises(InvalidInput, match="budget is 60 there and 30 here"):
+        searched("longer", 30)
+
+
+def test_a_schedule_that_is_made_for_its_budget_says_how_its_results_are_reused(tmp_path):
+    evaluator = InstantEvaluator()
+    run_search(DIGITS, budget=30, run_dir=tmp_path / "run", evaluator=evaluator)
+    with pytest.raises(InvalidInput, match=r"made for 30 networks.*--store \S+store\.sqlite") as no:
+        run_search(DIGITS, budget=60, run_dir=tmp_path / "run", evaluator=evaluator)
+    asked = len(evaluator.asked)
+    store = tmp_path / "run" / "store.sqlite"
+    assert str(store) in str(no.value)
+    run_search(DIGITS, budget=60, run_dir=tmp_path / "new", store=store, evaluator=evaluator)
+    assert len(evaluator.asked) < asked + 60
+    assert len(evaluator.asked) == len(set(evaluator.asked))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"budget": 0}, "budget must be at least 1"),
         ({"lookahead": 0}, "lookahead must be at least 1"),
+        ({"hours": 0}, "hours must be more than 0"),
         ({"executor": "cloud"}, "No executor 'cloud'"),
         ({"agent": "nobody"}, "No agent 'nobody'"),
         ({"agent": RandomWalk(11), "agent_settings": {"seed": 1}}, "made by its name"),

@@ -29,6 +29,9 @@ class SearchCommand(ExecutorOptions, EvaluatorOptions):
     Optuna), or your own: MODULE:CLASS or PATH/FILE.py:CLASS."""
     budget: int | None = None
     """Number of unique networks to train. Default: that of the schedule, the paper's 2,700."""
+    hours: float | None = None
+    """Hours after which no further network is begun; those in training are finished. The same
+    command goes on for as long again. Default: no limit."""
     seed: int = 0
     """Seed of the agent. The seed of the training is the environment's, so that several agents on
     one store share what was trained."""
@@ -59,6 +62,7 @@ class SearchCommand(ExecutorOptions, EvaluatorOptions):
             run = run_search(
                 self.env, self.agent, self.budget, run_dir=self.run_dir, seed=self.seed,
                 agent_settings=self._agent_settings(), store=self.store, lookahead=self.lookahead,
+                hours=self.hours,
                 follow=display.follow, **where, **self.kwargs(),
             )  # fmt: skip
         except KeyboardInterrupt:
@@ -72,6 +76,11 @@ class SearchCommand(ExecutorOptions, EvaluatorOptions):
         if display.search is not None and display.search.exhausted:
             console.note(
                 f"No new network in {MAX_REPEATS} episodes in a row: ended after {display.unique}."
+            )
+        if display.search is not None and display.search.out_of_time:
+            console.note(
+                f"{self.hours:g} hours are over: {display.unique} of {summary.budget} unique "
+                f"networks. The same command goes on for as long again."
             )
         console.out.print(tables(summary))
         console.say(f"Run: {self.run_dir}   Results: {summary.store}")

@@ -3,9 +3,10 @@
 import importlib.metadata
 import json
 import platform
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +112,7 @@ def open_run(
 
     Args:
         run_dir: The run's folder.
-        settings: The run's settings.
+        settings: The run's settings; a larger budget than the recorded one makes the run go on.
         store_path: A store to share with other runs; None for one in the folder.
         workers: Number of networks that are trained at a time, which is recorded with a new run.
         data: Its images, which are recorded with a new run.
@@ -129,9 +130,13 @@ def open_run(
         )
     known = _read_run_file(run_dir)
     if known is not None:
-        _check_same_run(run_dir, known.settings.as_json(), settings.as_json())
+        goes_on = _goes_on(known.settings, settings)
+        if not goes_on:
+            _check_same_run(run_dir, known, settings)
         store = _open_known(store_path or known.store_path(run_dir), known)
-        _take_over(store, settings.run, run_dir)
+        _take_over(store, known.run, run_dir)
+        if goes_on:
+            _go_on(store, run_dir, known, settings)
         return store
     store = Store(store_path or run_dir / STORE)
     store.check()
@@ -289,14 +294,32 @@ def _read_run_file(run_dir: Path) -> RunFile | None:
         ) from error
 
 
-def _check_same_run(run_dir: Path, recorded: dict[str, Any], asked: dict[str, Any]) -> None:
-    changes = [
-        f"{name} is {recorded.get(name)!r} there and {value!r} here"
-        for name, value in asked.items()
-        if recorded.get(name) != value
-    ]
-    if changes:
+def _goes_on(recorded: RunSettings, asked: RunSettings) -> bool:
+    """Whether the same run is asked for more networks."""
+    longer = replace(recorded, budget=asked.budget).as_json() == asked.as_json()
+    return longer and asked.budget > recorded.budget
+
+
+def _go_on(store: Store, run_dir: Path, known: RunFile, settings: RunSettings) -> None:
+    """Gives a run its larger budget; killed in between, the run is as it was or as it becomes."""
+    store.copy_run(known.run, settings)
+    replace_json(run_dir / RUN_FILE, replace(known, run=settings.run, settings=settings).as_json())
+    store.remove_run(known.run)
+
+
+def _check_same_run(run_dir: Path, known: RunFile, settings: RunSettings) -> None:
+    recorded, asked = known.settings.as_json(), settings.as_json()
+    changed = [name for name, value in asked.items() if recorded.get(name) != value]
+    if not changed:
+        return
+    if changed == ["budget", "agent"] or changed == ["agent", "budget"]:
         raise InvalidInput(
-            f"{run_dir} belongs to another search ({'; '.join(changes)}): name another run "
-            f"directory, or repeat its settings to continue it."
+            f"The schedule of the run in {run_dir} is made for {recorded['budget']} networks: a "
+            f"search of {asked['budget']} is another run, which reuses its results with "
+            f"--store {shlex.quote(str(known.store_path(run_dir)))} --run-dir NEW."
         )
+    changes = [f"{n} is {recorded.get(n)!r} there and {asked[n]!r} here" for n in changed]
+    raise InvalidInput(
+        f"{run_dir} belongs to another search ({'; '.join(changes)}): name another run "
+        f"directory, or repeat its settings to continue it."
+    )

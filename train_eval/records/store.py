@@ -237,11 +237,30 @@ class Store:
             if finished is None:
                 self._change_run(run, finished_at=_now(), episodes=count)
 
-    def _change_run(self, run: str, **changes: Any) -> None:
+    def copy_run(self, run: str, settings: RunSettings) -> None:
+        """Records a run that goes on with other settings; its episodes so far are the other's."""
+        with self.transaction():
+            changed = {"run": settings.run, "settings": json.dumps(settings.as_json())}
+            for known in self._run_rows(run):
+                row = known | changed | {"finished_at": None, "episodes": None}
+                self._write(_INSERT["runs"], [sealed(tuple(row.values()))])
+            self.add_episodes(settings.run, self.episodes(run))
+
+    def remove_run(self, run: str) -> None:
+        """Forgets a run and its episodes; evaluations stay."""
+        with self.transaction():
+            self._write("DELETE FROM episodes WHERE run = ?", [(run,)])
+            self._write("DELETE FROM runs WHERE run = ?", [(run,)])
+
+    def _run_rows(self, run: str) -> Iterator[dict[str, Any]]:
+        """Column -> value of a run, at most one."""
         columns = COLUMNS["runs"]
         query = f"SELECT {', '.join(columns)}, digest FROM runs WHERE run = ?"
         for row in self._read(query, (run,)):
-            known = self._decoded(row, lambda values: dict(zip(columns, values, strict=True)))
+            yield self._decoded(row, lambda values: dict(zip(columns, values, strict=True)))
+
+    def _change_run(self, run: str, **changes: Any) -> None:
+        for known in self._run_rows(run):
             self._write("DELETE FROM runs WHERE run = ?", [(run,)])
             self._write(_INSERT["runs"], [sealed(tuple((known | changes).values()))])
 

@@ -1,5 +1,6 @@
 """The search loop: ask the agent, evaluate, tell the agent, in order."""
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -70,11 +71,13 @@ class Search:
             it.
         executor: Where evaluations run.
         workers: Number of networks that are evaluated at a time.
+        seconds: Time after which no further network is begun; None for no limit.
 
     Attributes:
         evaluator: The environment's.
         settings, store, executor, workers: As given.
         exhausted: Whether the search ended for want of new networks.
+        out_of_time: Whether it ended before its budget was spent: it can be continued.
     """
 
     def __init__(
@@ -86,6 +89,7 @@ class Search:
         store: Store,
         executor: Executor,
         workers: int = 1,
+        seconds: float | None = None,
     ) -> None:
         self.evaluator = env.evaluator
         self.settings, self.executor, self.workers = settings, executor, workers
@@ -102,10 +106,13 @@ class Search:
         self._in_flight: dict[Future[Evaluation], Architecture] = {}
         self._waited = 0.0
         self._waiting_since: float | None = None
+        self._seconds = math.inf if seconds is None else seconds
         self.exhausted = False
+        self.out_of_time = False
 
     def __iter__(self) -> Iterator[Learned]:
         """Runs the search and yields each episode when the agent has learned from it."""
+        deadline = time.monotonic() + self._seconds
         pending: deque[_Acted] = deque()
         repeats = 0
         try:
@@ -117,6 +124,9 @@ class Search:
                 if repeats == MAX_REPEATS:
                     self.exhausted = True
                     break
+                if time.monotonic() >= deadline:
+                    self.out_of_time = True
+                    break
                 acted = self._act(number)
                 repeats = 0 if acted.new else repeats + 1
                 pending.append(acted)
@@ -125,7 +135,8 @@ class Search:
         finally:
             self._save_finished()
             self._journal.save()
-        self._journal.finish()
+        if not self.out_of_time:
+            self._journal.finish()
 
     def _act(self, number: int) -> _Acted:
         """Lets the agent build a network and asks for its evaluation if it is new."""

@@ -1,58 +1,99 @@
-"""The command ``cnnarch``: every subcommand is a dataclass, its fields the options."""
+"""The entry point of ``cnnarch``, and the one place where whatever goes wrong is said.
 
+It imports little, so that Ctrl-C finds it ready while the rest is imported.
+"""
+
+import contextlib
+import os
+import signal
 import sys
-from pathlib import Path
-from typing import Annotated, Any
+import threading
+import traceback
+from collections.abc import Iterator
+from typing import Any
 
-import tyro
+TRACEBACK = "CNNARCH_TRACEBACK"
+"""Environment variable; if it is set, errors are shown with the place where they arose."""
 
-from gym_cnnarch import InvalidInput, __version__
-from gym_cnnarch.errors import ProcessUnusable
-from train_eval.cli.benchmark import BenchmarkCommand
-from train_eval.cli.finalize import FinalizeCommand, TransferCommand
-from train_eval.cli.predict import PredictCommand
-from train_eval.cli.report import ImportCommand, ReportCommand
-from train_eval.cli.search import SearchCommand
-from train_eval.cli.show import ShowCommand
-from train_eval.cli.space import SpaceCommand
-from train_eval.cli.table import TableCommand
-from train_eval.cli.train import TrainCommand
-from train_eval.output.console import fail
-from train_eval.parallel.worker import WorkersUnavailable
-from train_eval.records.store import StoreError
-
-Command = (
-    Annotated[SearchCommand, tyro.conf.subcommand("search")]
-    | Annotated[TrainCommand, tyro.conf.subcommand("train")]
-    | Annotated[SpaceCommand, tyro.conf.subcommand("space")]
-    | Annotated[ShowCommand, tyro.conf.subcommand("show")]
-    | Annotated[TableCommand, tyro.conf.subcommand("table")]
-    | Annotated[BenchmarkCommand, tyro.conf.subcommand("benchmark")]
-    | Annotated[ReportCommand, tyro.conf.subcommand("report")]
-    | Annotated[ImportCommand, tyro.conf.subcommand("import")]
-    | Annotated[FinalizeCommand, tyro.conf.subcommand("finalize")]
-    | Annotated[TransferCommand, tyro.conf.subcommand("transfer")]
-    | Annotated[PredictCommand, tyro.conf.subcommand("predict")]
-)
+_BROKEN_PIPE = 141  # 128 + SIGPIPE, as of programs that the signal ends
+_STOPPED = "cnnarch: Stopped."
 
 
 def main() -> None:
     """Entry point: 0 is success, 2 the user's mistake, 1 anything else, 130 Ctrl-C."""
-    if sys.argv[1:] == ["--version"]:
-        print(f"cnnarch {__version__}")
-        return
-    command: Any = tyro.cli(
-        Command,
-        prog="cnnarch",
-        description="CNN architecture search with reinforcement learning.",
-        config=(tyro.conf.FlagCreatePairsOff,),
-    )
-    sys.path.append(str(Path.cwd()))  # for agents of one's own
+    interrupted = threading.Event()
+    with _ctrl_c(_ends_at_once):
+        commands = _commands()
     try:
-        command.run()
-    except InvalidInput as error:
-        fail(error, 2)
-    except (StoreError, WorkersUnavailable, ProcessUnusable, OSError) as error:
-        fail(error, 1)
+        with _ctrl_c(_raises(interrupted)):
+            try:
+                commands.run(sys.argv[1:])
+            finally:
+                sys.stdout.flush()
     except KeyboardInterrupt:
-        fail("Stopped.", 130)
+        _end(_STOPPED, 130)
+    except Exception as error:
+        if interrupted.is_set():  # libraries make errors of their own of it
+            _end(_STOPPED, 130)
+        if isinstance(error, BrokenPipeError):  # of ``cnnarch ... | head``
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the exit's flush
+            sys.exit(_BROKEN_PIPE)
+        _show_traceback(error)
+        message, status = commands.ending(error)
+        from train_eval.output.console import fail
+
+        fail(message, status)
+
+
+def _commands() -> Any:
+    """The module of the subcommands."""
+    try:
+        from train_eval.cli import commands
+    except Exception as error:
+        _show_traceback(error)
+        reason = f"{type(error).__name__}: {error}".partition("\n")[0]
+        _end(f"cnnarch: A package cannot be imported ({reason}): install gym-cnnarch anew.", 1)
+    return commands
+
+
+@contextlib.contextmanager
+def _ctrl_c(handler: Any) -> Iterator[None]:
+    """Sets what Ctrl-C does within the block, unless it does something else than usual already."""
+    usual = signal.default_int_handler
+    if threading.current_thread() is not threading.main_thread() or (
+        signal.getsignal(signal.SIGINT) is not usual
+    ):
+        yield
+        return
+    signal.signal(signal.SIGINT, handler)
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGINT) is handler:
+            signal.signal(signal.SIGINT, usual)
+
+
+def _ends_at_once(*_: object) -> None:
+    """Nothing has begun: there is nothing to save, and modules in C may not raise."""
+    os.write(2, f"{_STOPPED}\n".encode())
+    os._exit(130)
+
+
+def _raises(interrupted: threading.Event) -> Any:
+    """Raises KeyboardInterrupt, as usual, and notes it."""
+
+    def handler(*_: object) -> None:
+        interrupted.set()
+        raise KeyboardInterrupt
+
+    return handler
+
+
+def _show_traceback(error: Exception) -> None:
+    if os.environ.get(TRACEBACK):
+        traceback.print_exception(error)
+
+
+def _end(message: str, status: int) -> Any:
+    print(message, file=sys.stderr)
+    sys.exit(status)

@@ -15,8 +15,9 @@ from typing import Any, TypeVar
 import loky
 
 from gym_cnnarch import Architecture
+from gym_cnnarch.errors import first_line
 from train_eval.parallel.task import Task
-from train_eval.parallel.worker import WorkerProcess
+from train_eval.parallel.worker import WorkerProcess, WorkersUnavailable
 
 Result = TypeVar("Result")
 
@@ -62,8 +63,18 @@ class LocalExecutor(ThreadPoolExecutor):
     def submit(  # type: ignore[override]
         self, fn: Task[Result], /, architecture: Architecture, seed: int
     ) -> Future[Result]:
-        """Runs a task in the next worker that is free."""
-        return super().submit(self._run, fn, architecture, seed)
+        """Runs a task in the next worker that is free.
+
+        Raises:
+            WorkersUnavailable: If no thread can be started to look after one.
+        """
+        try:
+            return super().submit(self._run, fn, architecture, seed)
+        except RuntimeError as error:
+            raise WorkersUnavailable(
+                f"No worker can be started ({first_line(error)}): check the limits of this "
+                f"machine, or use fewer workers."
+            ) from error
 
     def _run(self, task: Task[Result], architecture: Architecture, seed: int) -> Result:
         worker = self._idle.get_nowait()  # there are as many threads as workers
@@ -82,8 +93,12 @@ class LocalExecutor(ThreadPoolExecutor):
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Ends the workers at once; what they were training is lost."""
         super().shutdown(wait=False, cancel_futures=True)
-        with ThreadPoolExecutor(self.workers) as closers:
-            list(closers.map(WorkerProcess.close, self._processes))
+        try:
+            with ThreadPoolExecutor(self.workers) as closers:
+                list(closers.map(WorkerProcess.close, self._processes))
+        except RuntimeError:  # no thread can be started: one after the other
+            for process in self._processes:
+                process.close()
         super().shutdown(wait=wait)
 
 

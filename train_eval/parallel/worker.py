@@ -6,12 +6,13 @@ import signal
 import threading
 import time
 from concurrent.futures import BrokenExecutor, Future, wait
+from multiprocessing import process
 from typing import Any, TypeVar
 
 from loky import ProcessPoolExecutor
 
 from gym_cnnarch import Architecture, Evaluation
-from gym_cnnarch.errors import ProcessUnusable
+from gym_cnnarch.errors import ProcessUnusable, first_line
 from gym_cnnarch.evaluation import Status
 from gym_cnnarch.shapes import count_macs, count_parameters
 from train_eval.parallel.task import Task
@@ -151,17 +152,12 @@ class WorkerProcess:
                 raise WorkersUnavailable("the executor is shut down")
             if self._pool is not None:
                 return self._pool
-            self._pool = ProcessPoolExecutor(
-                max_workers=1,
-                env=self._environment,
-                initializer=begin_worker,
-                initargs=(os.getpid(),),
-            )
+            self._pool, prepared = self._start(task)
             if self._closed:  # meanwhile, and found no process to end
                 self._stop()
                 continue
             try:
-                self._pool.submit(_prepare, task).result()
+                prepared.result()
             except BrokenExecutor:
                 self._stop()
             except (RuntimeError, MemoryError, ProcessUnusable) as error:
@@ -177,6 +173,24 @@ class WorkerProcess:
                 f"workers, then run the same command again."
             )
         return self._pool
+
+    def _start(self, task: Task[Any]) -> tuple[ProcessPoolExecutor, Future[None]]:
+        """A new process, which begins to prepare the task."""
+        try:
+            if process.current_process().daemon:
+                raise OSError("this is a daemonic process, which may have none")
+            pool = ProcessPoolExecutor(
+                max_workers=1,
+                env=self._environment,
+                initializer=begin_worker,
+                initargs=(os.getpid(),),
+            )
+            return pool, pool.submit(_prepare, task)
+        except (OSError, ImportError, RuntimeError) as error:  # no semaphores, threads, processes
+            raise WorkersUnavailable(
+                f"No worker process can be started ({first_line(error)}): check the limits of this "
+                f"machine and /dev/shm, or train in this process, with the executor inline."
+            ) from error
 
     def _stop(self) -> None:
         pool, self._pool = self._pool, None

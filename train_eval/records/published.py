@@ -54,7 +54,7 @@ def read_published(path: Path) -> Published:
     """
     try:
         content = path.read_bytes()
-        reader = csv.DictReader(content.decode().splitlines())
+        reader = csv.DictReader(content.decode("utf-8-sig").splitlines())
         columns, rows = reader.fieldnames or [], list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or error

@@ -162,6 +162,46 @@ def test_workers_that_cannot_prepare_end_the_search_with_the_reason(tmp_path):
             future.result()
 
 
+def no_threads(monkeypatch):
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+
+
+def no_shared_memory(monkeypatch):
+    def refuse(*arguments, **options):
+        raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr(worker, "ProcessPoolExecutor", refuse)
+
+
+def daemonic(monkeypatch):
+    monkeypatch.setitem(multiprocessing.current_process()._config, "daemon", True)
+
+
+@pytest.mark.parametrize(
+    ("refuse", "reason"),
+    [
+        (no_threads, r"No worker can be started \(RuntimeError: can't start new thread\)"),
+        (no_shared_memory, r"\(FileNotFoundError: .*No such file or directory\): check the limits"),
+        (daemonic, r"\(OSError: this is a daemonic process"),
+    ],
+)
+def test_a_machine_that_gives_no_workers_ends_the_search_with_the_reason(
+    tmp_path, monkeypatch, refuse, reason
+):
+    executor = LocalExecutor([{}])
+    refuse(monkeypatch)
+    search, _, _ = make_search(
+        tmp_path / "run", executor=executor, evaluate=task("DelayedEvaluator", tmp_path)
+    )
+    with pytest.raises(WorkersUnavailable, match=reason):
+        list(search)
+    executor.shutdown()
+    assert count(tmp_path / "run") == 0
+
+
 def test_a_timeout_of_the_evaluator_s_own_is_no_hanging_worker(tmp_path):
     with LocalExecutor([{}]) as executor:
         future = executor.submit(task("ImpatientEvaluator", tmp_path), NETWORK, 0)

@@ -26,6 +26,7 @@ class Evaluation:
 
     Attributes:
         accuracy: Best validation accuracy over the epochs, in [0, 1]; 0.0 if no epoch was finished.
+            Balanced accuracy if the recipe's ``metric`` says so, here and below.
         status: ``ok``; ``diverged``: no learning rate beat chance (by a recipe's other rule: made
             the loss fall), or the loss became NaN or infinite; ``out_of_memory``; ``timeout``: the
             recipe's time limit; ``error``.

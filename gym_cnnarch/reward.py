@@ -35,6 +35,11 @@ def make_reward(name: str = "accuracy", failure_reward: float = 0.0) -> RewardFu
         InvalidInput: If there is no such reward. The returned function raises it too, if one's own
             fails or returns anything but a finite number.
     """
+    if name == "balanced_accuracy":
+        raise InvalidInput(
+            "No reward 'balanced_accuracy': set the recipe's metric=balanced_accuracy, and the "
+            "rewards accuracy and last_accuracy are balanced."
+        )
     if not isinstance(name, str) or (name not in _REWARDS and ":" not in name):
         raise InvalidInput(
             f"No reward {name!r}: expected {', '.join(_REWARDS)} or 'module:function'."

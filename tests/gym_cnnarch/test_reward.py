@@ -93,3 +93,8 @@ def test_a_reward_that_fails_is_one_sentence(own_rewards, name, message):
 def test_a_reward_that_takes_no_evaluation_is_refused_at_once(own_rewards, name):
     with pytest.raises(InvalidInput, match="must take one argument, an Evaluation"):
         make_reward(name)
+
+
+def test_balanced_accuracy_is_a_recipe_s_metric():
+    with pytest.raises(InvalidInput, match="recipe's metric=balanced_accuracy"):
+        make_reward("balanced_accuracy")

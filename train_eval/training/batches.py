@@ -1,6 +1,7 @@
 """What a recipe makes of a data set: batches of training and validation images on a device."""
 
 import hashlib
+import math
 from functools import cached_property
 
 import numpy as np
@@ -12,6 +13,7 @@ from train_eval.data.sources import ImageData, stratified_split
 from train_eval.training.recipe import Recipe
 
 _CHUNK = 4096  # images
+_ONE_IN_TWENTY = 1.645  # standard deviations that a normal variable exceeds so often
 
 
 class Images:
@@ -70,8 +72,9 @@ class TrainingData:
     Attributes:
         train, validation: The images.
         test: The test images, None unless they are asked for.
-        chance: Accuracy of always answering the commonest class of the validation images; 1 / K for
-            K balanced classes.
+        chance: Validation accuracy that a network which has learned something beats, see
+            ``chance``; by the recipe's metric.
+        commonest: Share of the commonest class among the validation images.
         split: Hash of which images train and which validate.
 
     Args:
@@ -109,7 +112,9 @@ class TrainingData:
         self.train = Images(data, train, device)
         self.validation = Images(validation, held_out, device)
         self.test = None if test is None else Images(test, np.arange(len(test.labels)), device)
-        self.chance = np.bincount(validation.labels[held_out]).max() / len(held_out)
+        shown = np.bincount(validation.labels[held_out], minlength=self.num_classes)
+        self.chance = chance(shown) if recipe.metric == "accuracy" else 1 / self.num_classes
+        self.commonest = float(shown.max() / len(held_out))
         self.split = hashlib.sha256(train.tobytes() + held_out.tobytes()).hexdigest()
 
     def prepare(self) -> None:
@@ -132,3 +137,19 @@ class TrainingData:
         mean, std = self._statistics
         batch = (images.batch(positions) - mean) / std
         return batch.contiguous(memory_format=torch.channels_last)
+
+
+def chance(counts: NDArray[np.int64]) -> float:
+    """The accuracy to beat: of a guess among K classes, but of a constant answer at most.
+
+    A guess has the accuracy 1 / K, on n images give or take a standard deviation of sqrt((1 / K)
+    (1 - 1 / K) / n): beyond 1.645 of them it is one in twenty times. A constant answer has the
+    commonest class's share: that is the smaller one where the classes are balanced, as the paper's
+    are. Where they are not, a first epoch need not beat it.
+
+    Args:
+        counts: (K,) validation images of each class.
+    """
+    images, guess = counts.sum(), 1 / len(counts)
+    beyond = _ONE_IN_TWENTY * math.sqrt(guess * (1 - guess) / images)
+    return float(min(counts.max() / images, guess + beyond))

@@ -1,6 +1,7 @@
 """The device: which one, in what precision, with what random state."""
 
 import hashlib
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,6 +10,8 @@ from torch import Tensor
 
 from gym_cnnarch import InvalidInput
 from gym_cnnarch.errors import ProcessUnusable
+
+_LONGEST_STEP = 1.0  # seconds
 
 
 def find_device(name: str | None) -> torch.device:
@@ -53,6 +56,28 @@ class Precision:
         self._scaler.scale(loss).backward()
         self._scaler.step(optimizer)
         self._scaler.update()
+
+
+class Stopwatch:
+    """Seconds of work since it was made: time in which the process is stopped does not count.
+
+    On a CPU the process's own time. A GPU works while its process waits: there a clock, and the
+    time between two looks at it counts a second at most.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._on_cpu = device.type == "cpu"
+        self._read = time.process_time if self._on_cpu else time.monotonic
+        self._last = self._read()
+        self._total = 0.0
+
+    def seconds(self) -> float:
+        """So far."""
+        now = self._read()
+        passed = now - self._last
+        self._total += passed if self._on_cpu else min(passed, _LONGEST_STEP)
+        self._last = now
+        return self._total
 
 
 @contextmanager

@@ -71,7 +71,7 @@ class Trainer:
         self.fingerprints = [d.fingerprint for d in (data, validation, tested) if d is not None]
         self.input_shape = self.data.input_shape
         self.num_classes = self.data.num_classes
-        self.task = _task_name(dataset, "".join(self.fingerprints), self.data.split, self.recipe)
+        self.task = _task_name(dataset, "".join(self.fingerprints), self.data, self.recipe)
 
     def evaluate(self, architecture: Architecture, seed: int = 0) -> Evaluation:
         """Trains the network now."""
@@ -132,9 +132,15 @@ class TrainingEvaluator(Trainer):
 _one_at_a_time = threading.RLock()  # torch's seed and threads are the process's
 
 
-def _task_name(dataset: str, fingerprint: str, split: str, recipe: Recipe) -> str:
+def _task_name(dataset: str, fingerprints: str, data: TrainingData, recipe: Recipe) -> str:
     defaults = asdict(Recipe())  # left out, so that a setting added later renames no older task
     changed = {name: value for name, value in asdict(recipe).items() if value != defaults[name]}
-    settings = json.dumps([fingerprint, split, changed], sort_keys=True)
+    rules = []  # where they are not those of the first version, whose results may be stored
+    if recipe.max_restarts == 0:
+        rules.append("no restarts")
+    elif recipe.restart_on == "chance" and data.chance < data.commonest:
+        rules.append("a guess is chance")
+    named = [fingerprints, data.split, changed, *rules]
+    settings = json.dumps(named, sort_keys=True)
     digest = hashlib.sha256(settings.encode()).hexdigest()[:16]
     return f"{dataset.partition(':')[0]}-{digest}"

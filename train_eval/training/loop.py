@@ -11,7 +11,8 @@ from gym_cnnarch import Architecture, Evaluation, shapes
 from gym_cnnarch.evaluation import Status
 from train_eval.training import restarts
 from train_eval.training.batches import Images, TrainingData
-from train_eval.training.device import Precision, check_device, one_thread, seeded
+from train_eval.training.device import Precision, Stopwatch, check_device, one_thread, seeded
+from train_eval.training.metrics import score
 from train_eval.training.network import build_network
 from train_eval.training.recipe import Recipe
 from train_eval.training.restarts import Failure, Losses
@@ -87,8 +88,8 @@ class _Attempt:
         self.curve: list[float] = []
         self.learning_rate: float | None = None
         self.test_accuracy: float | None = None
-        limit = math.inf if recipe.time_limit is None else recipe.time_limit
-        self._deadline = time.perf_counter() + limit
+        self._limit = math.inf if recipe.time_limit is None else recipe.time_limit
+        self._stopwatch = Stopwatch(data.device)
 
     def run(self, architecture: Architecture) -> tuple[Status, str]:
         """Restarts with smaller learning rates while a try fails by the recipe's rule."""
@@ -113,7 +114,7 @@ class _Attempt:
         )
         network = network.to(data.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         for losses in self._epochs(network, learning_rate):
-            failure = restarts.failure(recipe.restart_on, losses, self.curve, data.chance)
+            failure = restarts.failure(recipe, losses, self.curve, data.chance)
             if failure is not None:
                 return failure
         return None
@@ -147,18 +148,18 @@ class _Attempt:
 
     @torch.no_grad()
     def _accuracy(self, network: nn.Module, images: Images, precision: "Precision") -> float:
-        """Share of the images that are classified correctly, in [0, 1]."""
+        """The recipe's metric, in [0, 1]."""
         network.eval()
-        correct = torch.zeros((), dtype=torch.int64, device=self.data.device)
+        hits = []  # (B,) bool
         for positions in torch.arange(len(images), device=self.data.device).split(
             self.recipe.batch_size
         ):
             self._check_time()
             with precision.autocast():
                 logits = network(self.data.inputs(images, positions))
-            correct += (logits.argmax(1) == images.labels[positions]).sum()
-        return int(correct) / len(images)
+            hits.append(logits.argmax(1) == images.labels[positions])
+        return score(self.recipe.metric, torch.cat(hits), images.labels)
 
     def _check_time(self) -> None:
-        if time.perf_counter() > self._deadline:
+        if self._stopwatch.seconds() > self._limit:
             raise TimeLimitExceeded

@@ -10,6 +10,7 @@ from gym_cnnarch import InvalidInput
 from gym_cnnarch.presets import read_spec
 
 RestartOn = Literal["chance", "loss"]
+Metric = Literal["accuracy", "balanced_accuracy"]
 
 _MAY_BE_ZERO = ("max_restarts", "dropout", "batch_norm")
 
@@ -24,11 +25,15 @@ class Recipe:
         learning_rate: Adam's initial learning rate; its betas are 0.9 and 0.999, epsilon 1e-8.
         decay: Factor on the learning rate every ``decay_every`` epochs.
         decay_every: Epochs.
+        metric: What is measured on the validation images after each epoch, and so the reward:
+            ``accuracy``, the share that is classified correctly, or ``balanced_accuracy``, the mean
+            of that share over the classes, for data sets with rare classes that matter.
         restart_on: When training starts anew: ``chance``: the first epoch does not beat chance;
             ``loss``: the loss is not finite in any epoch, or has not fallen after the first epochs
             (see ``restarts.py``), so that a network which merely learns slowly keeps its accuracy.
         restart_factor: Factor on the initial learning rate at a restart.
-        max_restarts: Most restarts.
+        max_restarts: Most restarts; 0 switches them off: then only a loss that is not finite ends a
+            training early.
         dropout: Whether dropout follows every two layers, the i-th of n with p = i / (2 n).
         batch_norm: Whether batch normalisation stands between each convolution and its ReLU.
         validation_size: Training images held out for the reward, the class balance kept: a number
@@ -38,6 +43,8 @@ class Recipe:
         image_size: Side in pixels to which images are cropped to a square and resized; None to
             leave them as they are.
         time_limit: Seconds after which the training of a network is given up; None for no limit.
+            They are the process's own on a CPU, so that time in which it is stopped does not count;
+            on a GPU they are those of a clock, of which each step counts one at most.
 
     Raises:
         InvalidInput: If a setting is out of its range.
@@ -48,6 +55,7 @@ class Recipe:
     learning_rate: float = 0.001
     decay: float = 0.2
     decay_every: int = 5
+    metric: Metric = "accuracy"
     restart_on: RestartOn = "chance"
     restart_factor: float = 0.4
     max_restarts: int = 5
@@ -107,7 +115,9 @@ def _names(types: Any) -> str:
 
 PRESETS: dict[str, Recipe] = {
     "paper": Recipe(),
-    "quick": Recipe(epochs=4, decay_every=2, validation_size=0.2, train_size=10_000),
+    "quick": Recipe(
+        epochs=4, decay_every=2, restart_on="loss", validation_size=0.2, train_size=10_000
+    ),
     "digits": Recipe(
         epochs=12, batch_size=32, learning_rate=0.003, decay_every=6, validation_size=360
     ),
@@ -124,6 +134,7 @@ PRESETS: dict[str, Recipe] = {
     ),
 }
 """``paper``: the paper's search phase, meant for a GPU. ``quick``: a fifth of the epochs, at most
-10,000 training images, a fifth of the images for validation; for one's own data and for CPUs.
+10,000 training images, a fifth of the images for validation; for one's own data and for CPUs, and
+a network that learns slowly keeps its accuracy.
 ``digits``: small batches and a larger learning rate for the 1,437 embedded digits.
 ``cluttered-digits``: four epochs with batch normalisation for the embedded cluttered digits."""

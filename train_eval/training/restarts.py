@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from train_eval.training.recipe import RestartOn
+from train_eval.training.recipe import Recipe
 
 _ENOUGH_STEPS = 30  # for a loss to have fallen
 _COMPARED = 10  # last steps, whose mean is compared with the first
@@ -47,7 +47,7 @@ class Failure:
 
 
 def failure(
-    restart_on: RestartOn, losses: Losses, curve: Sequence[float], chance: float
+    recipe: Recipe, losses: Losses, curve: Sequence[float], chance: float
 ) -> Failure | None:
     """Judges a try at the end of an epoch; None if nothing speaks against going on.
 
@@ -58,14 +58,18 @@ def failure(
     done, the mean of the last 10 steps must be below the first step. That is judged once; a shorter
     training, and every other epoch, by whether all losses are finite.
 
+    Without restarts, only a loss that is not finite is a failure.
+
     Args:
-        restart_on: The recipe's rule.
+        recipe: Says by which rule, and whether there are restarts.
         losses: Of the try's steps.
         curve: Validation accuracies of the try's epochs.
         chance: The accuracy that a first epoch has to beat.
     """
     epoch = len(curve)
-    if restart_on == "loss":
+    if recipe.max_restarts == 0:
+        return None if losses.finite() else Failure("the loss was not finite")
+    if recipe.restart_on == "loss":
         if not losses.finite():
             return Failure("the loss was not finite")
         before = losses.steps - losses.steps // epoch  # every epoch has as many steps

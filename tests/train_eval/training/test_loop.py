@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import time
 
 import numpy as np
 import pytest
@@ -11,9 +12,11 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 from gym_cnnarch import Architecture
 from train_eval.data.image_data import make_image_data
 from train_eval.data.sources import load_dataset
-from train_eval.training import loop
-from train_eval.training.batches import TrainingData
+from train_eval.training import device, loop
+from train_eval.training.batches import TrainingData, chance
+from train_eval.training.evaluator import TrainingEvaluator
 from train_eval.training.loop import train
+from train_eval.training.metrics import score
 from train_eval.training.recipe import Recipe
 
 SMALL = Architecture.parse("[C(8,3,1), P(2,2), SM(10)]")
@@ -229,8 +232,102 @@ def test_inputs_are_standardised_by_the_training_images(digits):
     assert float(inputs.std()) == pytest.approx(1, abs=1e-3)
 
 
-def test_chance_is_the_commonest_class():
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [
+        ((36,) * 10, 0.1),  # balanced: a constant answer
+        ((2500, 2500), 0.5),
+        ((320, 80), 0.541125),  # 1.645 standard deviations above one half
+        ((16, 16), 0.5),
+        ((60, 0, 0), 0.433445),
+    ],
+)
+def test_chance_is_a_guess_and_a_constant_answer_at_most(counts, expected):
+    assert chance(np.array(counts)) == pytest.approx(expected, abs=1e-6)
+
+
+def unbalanced():
+    """400 images of noise, a quarter of them a little brighter and of another class."""
     labels = np.repeat([0, 1], [300, 100])
-    images = np.random.default_rng(0).integers(0, 256, (400, 1, 4, 4), dtype=np.uint8)
-    data = make_image_data(images, labels, ("many", "few"))
-    assert TrainingData(data, Recipe(validation_size=0.2), CPU).chance == 0.75
+    images = np.random.default_rng(0).integers(0, 156, (400, 1, 8, 8), dtype=np.uint8)
+    images[300:] += 20
+    return make_image_data(images, labels, ("many", "few"))
+
+
+def test_a_guess_beats_chance_one_time_in_twenty():
+    beyond = chance(np.array([900, 100]))
+    guessed = np.random.default_rng(0).binomial(1000, 0.5, 100_000) / 1000
+    assert np.mean(guessed > beyond) == pytest.approx(0.05, abs=0.005)
+
+
+def test_a_rule_that_changed_names_another_task(tmp_path):
+    data = unbalanced()
+    np.savez(tmp_path / "x.npz", x_train=data.images[:, 0], y_train=data.labels)
+    tasks = [
+        TrainingEvaluator(f"npz:{tmp_path / 'x.npz'}", recipe=recipe, device="cpu").task
+        for recipe in (
+            {"validation_size": 0.2},
+            {"validation_size": 0.2, "max_restarts": 0},
+            {"validation_size": 0.2, "restart_on": "loss"},
+            {"validation_size": 0.2, "metric": "balanced_accuracy"},
+        )
+    ]
+    assert len(set(tasks)) == 4
+
+
+def test_the_metric_of_unbalanced_data_is_the_mean_recall():
+    answers, labels = torch.tensor([0, 0, 0, 0, 2, 1]), torch.tensor([0, 0, 0, 0, 2, 2])
+    assert score("accuracy", answers == labels, labels) == 5 / 6
+    assert score("balanced_accuracy", answers == labels, labels) == 0.75  # no image of class 1
+
+
+def test_the_recipe_s_metric_is_measured_after_each_epoch():
+    data = unbalanced()
+    recipe = Recipe(epochs=2, validation_size=0.2, learning_rate=1e-12, max_restarts=0)
+    network = Architecture.parse("[SM(2)]")
+    shares = train(network, TrainingData(data, recipe, CPU), recipe).curve
+    recipe = dataclasses.replace(recipe, metric="balanced_accuracy")
+    balanced = TrainingData(data, recipe, CPU)
+    assert balanced.chance == 0.5
+    recalls = train(network, balanced, recipe).curve
+    assert shares != recalls
+    few = 20  # of 80 validation images
+    hits = [round(share * 80) for share in shares]
+    for hit, recall in zip(hits, recalls, strict=True):
+        possible = [(i / few + (hit - i) / (80 - few)) / 2 for i in range(few + 1)]
+        assert min(abs(recall - value) for value in possible) < 1e-9
+
+
+@pytest.mark.parametrize("restart_on", ["chance", "loss"])
+def test_without_restarts_a_network_that_learns_nothing_keeps_its_accuracy(
+    digits, monkeypatch, learning_rates, restart_on
+):
+    recipe = dataclasses.replace(
+        QUICK, learning_rate=1e-12, max_restarts=0, restart_on=restart_on, epochs=3
+    )
+    monkeypatch.setattr(digits, "chance", 1.0)
+    scaled_losses(monkeypatch, lambda step: 1 + step)
+    result = train(SMALL, digits, recipe)
+    assert result.status == "ok"
+    assert result.accuracy == max(result.curve)
+    assert len(learning_rates) == 3 * 17
+
+
+def test_without_restarts_a_loss_that_is_not_finite_is_diverged(digits, monkeypatch):
+    scaled_losses(monkeypatch, lambda step: float("nan"))
+    result = train(SMALL, digits, dataclasses.replace(QUICK, max_restarts=0))
+    assert (result.status, len(result.curve)) == ("diverged", 1)
+
+
+def test_time_in_which_the_process_does_not_work_is_not_counted(digits):
+    recipe = dataclasses.replace(QUICK, time_limit=1.5)
+    result = train(SMALL, digits, recipe, 0, lambda epoch, accuracy: time.sleep(1))
+    assert result.status == "ok"
+    assert result.train_seconds > 2
+
+
+def test_on_a_gpu_a_step_counts_a_second_at_most(monkeypatch):
+    clock = iter([10.0, 10.5, 110.5, 110.75])
+    monkeypatch.setattr(device.time, "monotonic", lambda: next(clock))
+    stopwatch = device.Stopwatch(torch.device("cuda"))
+    assert [stopwatch.seconds() for _ in range(3)] == [0.5, 1.5, 1.75]

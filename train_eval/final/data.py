@@ -11,8 +11,9 @@ import torch
 
 from gym_cnnarch import Architecture
 from train_eval.data.sources import ImageData, load_dataset, stratified_split
-from train_eval.final.recipe import FinalRecipe, mirrors
+from train_eval.final.recipe import FinalRecipe
 from train_eval.records.run_directory import versions
+from train_eval.training.augmentation import mirrors
 from train_eval.training.batches import Images
 
 
@@ -28,7 +29,8 @@ class FinalData:
             _, chosen = stratified_split(
                 data.labels, recipe.train_size, "the final training", data.class_names
             )
-        self.recipe = dataclasses.replace(recipe, mirror=mirrors(recipe, dataset))
+        mirror = mirrors(recipe.mirror, dataset, data.images.shape[1])
+        self.recipe = dataclasses.replace(recipe, mirror=mirror)
         self.device = device
         self.images = Images(data, chosen, device)
         self.input_shape: tuple[int, int, int] = data.images.shape[1:]

@@ -8,19 +8,13 @@ from typing import Any
 
 from gym_cnnarch import InvalidInput
 from gym_cnnarch.presets import read_spec
+from train_eval.training.optimizers import one_cycle
 from train_eval.training.recipe import has_type
 
 NORMALISATIONS = ("contrast", "channels")
 
 DEFAULT = "one-cycle"
 """The preset of those who name none."""
-
-_DIGITS = ("digits", "cluttered_digits", "mnist", "svhn")  # a mirrored digit is another, or none
-
-
-def mirrors(recipe: "FinalRecipe", dataset: str) -> bool:
-    """Whether images of a data set are mirrored."""
-    return dataset not in _DIGITS if recipe.mirror is None else recipe.mirror
 
 
 @dataclass(frozen=True)
@@ -36,8 +30,8 @@ class FinalRecipe:
         weight_decay: L2 penalty.
         normalisation: ``contrast``: each image to mean 0 and standard deviation 1 (global contrast
             normalisation); ``channels``: each channel by the training images' statistics.
-        mirror: Whether an image is mirrored half of the time; None: unless the data set shows
-            digits.
+        mirror: Whether an image is mirrored half of the time; None: where the data set allows, see
+            ``mirrors``.
         translation: Most pixels by which an image is moved in either direction, zeros following.
         dropout: As in the search's recipe.
         train_size: Most training images, a subset with the class balance kept; None for all.
@@ -105,10 +99,7 @@ class FinalRecipe:
         """The learning rate within an epoch (0, 1, ...), of which a share ``progress`` is done."""
         if self.one_cycle:
             rate, epochs = self.steps[0]
-            done = (epoch + progress) / epochs
-            if done < 0.3:
-                return rate * max(done, 0.01) / 0.3
-            return rate * (1 + math.cos(math.pi * (done - 0.3) / 0.7)) / 2
+            return one_cycle(rate, (epoch + progress) / epochs)
         for rate, epochs in self.steps:
             if epoch < epochs:
                 return rate

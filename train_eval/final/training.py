@@ -17,6 +17,7 @@ from gym_cnnarch import Architecture, InvalidInput
 from train_eval.final.data import FinalData, final_data
 from train_eval.final.recipe import FinalRecipe
 from train_eval.final.trained_network import make_normalisation, save_network, save_tensors
+from train_eval.training.augmentation import augment
 from train_eval.training.device import (
     Precision,
     check_device,
@@ -25,6 +26,7 @@ from train_eval.training.device import (
     seeded,
 )
 from train_eval.training.network import build_network
+from train_eval.training.optimizers import set_learning_rate
 
 _WEIGHTS, _MOMENTUM = "weights/", "momentum/"
 
@@ -195,9 +197,9 @@ class _Training:
         with self._seeded(str(epoch)):
             batches = torch.randperm(len(data.images)).to(data.device).split(recipe.batch_size)
             for number, positions in enumerate(batches):
-                for group in optimizer.param_groups:
-                    group["lr"] = recipe.learning_rate(epoch, number / len(batches))
-                images = augment(normalise(data.images.batch(positions)), recipe)
+                set_learning_rate(optimizer, recipe.learning_rate(epoch, number / len(batches)))
+                images = normalise(data.images.batch(positions))
+                images = augment(images, bool(recipe.mirror), recipe.translation)
                 with precision.autocast():
                     logits = network(images.contiguous(memory_format=torch.channels_last))
                 labels = data.images.labels[positions]
@@ -243,23 +245,6 @@ class _Training:
 
     def _seeded(self, purpose: str) -> Any:
         return seeded(f"{self.seed}:{self.architecture}:{purpose}", self.data.device)
-
-
-def augment(images: Tensor, recipe: FinalRecipe) -> Tensor:
-    """(B, channels, n, n) normalised images, mirrored and moved at random."""
-    count, channels, size, _ = images.shape
-    if recipe.mirror:
-        mirrored = torch.rand(count) < 0.5
-        images = torch.where(mirrored.to(images.device).view(-1, 1, 1, 1), images.flip(3), images)
-    most = recipe.translation
-    if most:
-        padded = nn.functional.pad(images, (most, most, most, most))
-        offsets = torch.randint(0, 2 * most + 1, (2, count, 1)).to(images.device)
-        rows, columns = offsets + torch.arange(size, device=images.device)
-        image = torch.arange(count, device=images.device).view(-1, 1, 1, 1)
-        channel = torch.arange(channels, device=images.device).view(1, -1, 1, 1)
-        images = padded[image, channel, rows[:, None, :, None], columns[:, None, None, :]]
-    return images
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

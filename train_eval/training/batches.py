@@ -117,6 +117,12 @@ class TrainingData:
         self.commonest = float(shown.max() / len(held_out))
         self.split = hashlib.sha256(train.tobytes() + held_out.tobytes()).hexdigest()
 
+    def class_weights(self) -> Tensor:
+        """(K,) float: with these weights of its images each class of the training images weighs
+        as much as the others, and an image 1 in the mean."""
+        counts = torch.bincount(self.train.labels, minlength=self.num_classes)
+        return len(self.train) / (counts.clamp(min=1) * self.num_classes)
+
     def prepare(self) -> None:
         """Reads the images once, so that this is not part of the first network's time."""
         if self.device.type == "cpu":

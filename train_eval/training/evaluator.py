@@ -1,5 +1,6 @@
 """The evaluator that trains."""
 
+import dataclasses
 import hashlib
 import json
 import threading
@@ -15,6 +16,7 @@ from train_eval.data.sources import (
     load_train_and_test,
 )
 from train_eval.records.store import Store
+from train_eval.training.augmentation import mirrors
 from train_eval.training.batches import TrainingData
 from train_eval.training.device import find_device
 from train_eval.training.loop import EpochCallback, train
@@ -62,6 +64,8 @@ class Trainer:
             if test
             else (load_dataset(dataset, data_root, "train", size), None)
         )
+        mirror = mirrors(self.recipe.mirror, dataset, data.images.shape[1])
+        self.recipe = dataclasses.replace(self.recipe, mirror=mirror)
         validation = load_own_validation(dataset, data, data_root, size)
         self.data = TrainingData(data, self.recipe, find_device(device), tested, validation)
         self.dataset = dataset

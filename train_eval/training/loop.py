@@ -5,15 +5,17 @@ import time
 from collections.abc import Callable, Iterator
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from gym_cnnarch import Architecture, Evaluation, shapes
 from gym_cnnarch.evaluation import Status
 from train_eval.training import restarts
+from train_eval.training.augmentation import augment
 from train_eval.training.batches import Images, TrainingData
 from train_eval.training.device import Precision, Stopwatch, check_device, one_thread, seeded
 from train_eval.training.metrics import score
 from train_eval.training.network import build_network
+from train_eval.training.optimizers import WeightAverage, make_optimizer, set_learning_rate
 from train_eval.training.recipe import Recipe
 from train_eval.training.restarts import Failure, Losses
 
@@ -122,29 +124,46 @@ class _Attempt:
     def _epochs(self, network: nn.Module, learning_rate: float) -> Iterator[Losses]:
         """Trains epoch by epoch, extends the curve, and yields the losses so far."""
         device, recipe = self.data.device, self.recipe
-        optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate, fused=True)
+        optimizer = make_optimizer(
+            recipe.optimizer, network.parameters(), learning_rate, recipe.weight_decay
+        )
+        average = WeightAverage(network, recipe.averaging) if recipe.averaging else None
+        judged = network if average is None else average.network
+        weights = self.data.class_weights() if recipe.class_weights else None
         precision = Precision(device)
         losses = Losses()
-        for epoch in range(recipe.epochs):
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate * recipe.decay ** (epoch // recipe.decay_every)
+        epochs = recipe.epochs_of(len(self.data.train))
+        for epoch in range(epochs):
             network.train()
-            order = torch.randperm(len(self.data.train)).to(device)
-            for positions in order.split(recipe.batch_size):
+            batches = torch.randperm(len(self.data.train)).to(device).split(recipe.batch_size)
+            for number, positions in enumerate(batches):
                 self._check_time()
+                progress = number / len(batches)
+                set_learning_rate(optimizer, learning_rate * recipe.rate(epoch, progress, epochs))
+                images = self.data.inputs(self.data.train, positions)
                 with precision.autocast():
-                    logits = network(self.data.inputs(self.data.train, positions))
+                    logits = network(self._augmented(images))
                 labels = self.data.train.labels[positions]
-                loss = nn.functional.cross_entropy(logits.float(), labels)
+                loss = nn.functional.cross_entropy(
+                    logits.float(), labels, weights, label_smoothing=recipe.label_smoothing
+                )
                 optimizer.zero_grad()
                 precision.step(loss, optimizer)
+                if average is not None:
+                    average.follow(network)
                 losses.add(loss.detach())
-            self.curve.append(self._accuracy(network, self.data.validation, precision))
+            self.curve.append(self._accuracy(judged, self.data.validation, precision))
             if self.on_epoch is not None:
                 self.on_epoch(len(self.curve), self.curve[-1])
             yield losses
         if self.data.test is not None:
-            self.test_accuracy = self._accuracy(network, self.data.test, precision)
+            self.test_accuracy = self._accuracy(judged, self.data.test, precision)
+
+    def _augmented(self, images: Tensor) -> Tensor:
+        """(B, channels, n, n) of the same, changed at random as the recipe says."""
+        recipe = self.recipe
+        changed = augment(images, bool(recipe.mirror), recipe.translation, recipe.colour)
+        return changed.contiguous(memory_format=torch.channels_last)
 
     @torch.no_grad()
     def _accuracy(self, network: nn.Module, images: Images, precision: "Precision") -> float:

@@ -3,6 +3,7 @@
 import math
 
 from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from gym_cnnarch import Architecture, InvalidInput, shapes
 from gym_cnnarch.architecture import Conv, FullyConnected, GlobalAveragePool, Layer, Pool
@@ -54,6 +55,22 @@ def build_network(
             network.add_module(f"{number}:dropout", nn.Dropout(i / (2 * dropouts)))
     network.apply(_initialise)
     return network
+
+
+def fold_batch_norm(network: nn.Sequential) -> nn.Sequential:
+    """The network without batch normalisation that gives the same in evaluation mode.
+
+    Args:
+        network: Of ``build_network``, in evaluation mode; one without batch normalisation is
+            returned as it is.
+    """
+    folded = nn.Sequential()
+    for name, module in network.named_children():
+        match list(module.children()):
+            case [nn.Conv2d() as convolution, nn.BatchNorm2d() as normalisation, activation]:
+                module = nn.Sequential(fuse_conv_bn_eval(convolution, normalisation), activation)
+        folded.add_module(name, module)
+    return folded
 
 
 def _module(layer: Layer, shape: tuple[int, ...], batch_norm: bool) -> nn.Module:

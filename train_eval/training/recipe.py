@@ -8,11 +8,16 @@ from typing import Any, Literal, get_args, get_origin
 
 from gym_cnnarch import InvalidInput
 from gym_cnnarch.presets import read_spec
+from train_eval.training.optimizers import OptimizerName, Schedule, one_cycle
 
 RestartOn = Literal["chance", "loss"]
 Metric = Literal["accuracy", "balanced_accuracy"]
 
-_MAY_BE_ZERO = ("max_restarts", "dropout", "batch_norm")
+_MAY_BE_ZERO = (
+    "max_restarts", "dropout", "batch_norm", "weight_decay", "label_smoothing", "averaging",
+    "mirror", "translation", "colour", "class_weights",
+)  # fmt: skip
+_BELOW_ONE = ("weight_decay", "label_smoothing", "averaging", "colour")
 
 
 @dataclass(frozen=True)
@@ -21,10 +26,26 @@ class Recipe:
 
     Attributes:
         epochs: Passes over the training images.
+        steps: Least number of optimisation steps: of few images there are more passes, so that
+            what is learned does not depend on their number alone. None for no least number.
         batch_size: Images.
-        learning_rate: Adam's initial learning rate; its betas are 0.9 and 0.999, epsilon 1e-8.
-        decay: Factor on the learning rate every ``decay_every`` epochs.
-        decay_every: Epochs.
+        optimizer: ``adam``, ``adamw`` or ``sgd``, see ``make_optimizer``.
+        learning_rate: The initial learning rate, the highest of a one-cycle schedule.
+        schedule: ``steps``: the learning rate falls by a factor every few epochs; ``one-cycle``: it
+            rises linearly within the first 30 % of the steps and falls along a cosine to zero.
+        decay: Factor on the learning rate every ``decay_every`` epochs, for ``steps``.
+        decay_every: Epochs; more if ``steps`` adds epochs.
+        weight_decay: See ``make_optimizer``.
+        label_smoothing: Share of each label that is spread over all classes.
+        class_weights: Whether images of rare classes weigh more in the loss, so that all classes
+            weigh the same.
+        averaging: Share of itself that the weights' moving average keeps at each step; networks
+            are evaluated by that average. 0 for none.
+        mirror: Whether an image is mirrored half of the time; None: where the data set allows, see
+            ``mirrors``.
+        translation: Most pixels by which an image is moved in training.
+        colour: Most by which a channel's scale and mean are changed in training, in shares and
+            standard deviations.
         metric: What is measured on the validation images after each epoch, and so the reward:
             ``accuracy``, the share that is classified correctly, or ``balanced_accuracy``, the mean
             of that share over the classes, for data sets with rare classes that matter.
@@ -51,10 +72,20 @@ class Recipe:
     """
 
     epochs: int = 20
+    steps: int | None = None
     batch_size: int = 128
+    optimizer: OptimizerName = "adam"
     learning_rate: float = 0.001
+    schedule: Schedule = "steps"
     decay: float = 0.2
     decay_every: int = 5
+    weight_decay: float = 0.0
+    label_smoothing: float = 0.0
+    class_weights: bool = False
+    averaging: float = 0.0
+    mirror: bool | None = False
+    translation: int = 0
+    colour: float = 0.0
     metric: Metric = "accuracy"
     restart_on: RestartOn = "chance"
     restart_factor: float = 0.4
@@ -79,6 +110,24 @@ class Recipe:
                 continue
             if not (value > 0 and math.isfinite(value)):
                 raise InvalidInput(f"The recipe's {field.name} must be positive, but is {value!r}.")
+            if field.name in _BELOW_ONE and value >= 1:
+                raise InvalidInput(f"The recipe's {field.name} must be below 1, but is {value!r}.")
+
+    def epochs_of(self, images: int) -> int:
+        """Passes over a number of training images."""
+        return max(self.epochs, math.ceil((self.steps or 0) / math.ceil(images / self.batch_size)))
+
+    def rate(self, epoch: int, progress: float, epochs: int) -> float:
+        """The share of the learning rate within an epoch of which a share ``progress`` is done.
+
+        Args:
+            epoch: 0, 1, ...
+            progress: In [0, 1].
+            epochs: Of the training.
+        """
+        if self.schedule == "one-cycle":
+            return one_cycle(1.0, (epoch + progress) / epochs)
+        return self.decay ** (epoch * self.epochs // epochs // self.decay_every)
 
     @classmethod
     def from_spec(cls, spec: "str | Mapping[str, Any] | Recipe") -> "Recipe":

@@ -1,27 +1,11 @@
 """Final recipes: schedules, augmentation, normalisation, and what is refused."""
 
-import numpy as np
 import pytest
 import torch
 
 from gym_cnnarch import InvalidInput
 from train_eval.final.recipe import PRESETS, FinalRecipe
 from train_eval.final.trained_network import ContrastNormalisation
-from train_eval.final.training import augment
-
-
-def test_images_are_mirrored_and_moved():
-    recipe = FinalRecipe(mirror=True, translation=2)
-    images = torch.zeros(400, 1, 9, 9)
-    images[:, 0, 4, 4], images[:, 0, 4, 5] = 1.0, 2.0
-    found = augment(images, recipe)
-    assert (found.sum(dim=(1, 2, 3)) == 3).all()
-    bright = (found[:, 0] == 1).nonzero()[:, 1:]
-    assert set(bright[:, 0].tolist()) == {2, 3, 4, 5, 6}
-    right = [(found[i, 0] == 2).nonzero()[0, 1] > bright[i, 1] for i in range(400)]
-    assert 0.4 < np.mean(right) < 0.6
-    still = FinalRecipe(mirror=False, translation=0)
-    assert torch.equal(augment(images, still), images)
 
 
 def test_contrast_normalisation():

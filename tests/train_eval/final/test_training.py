@@ -7,7 +7,6 @@ import pytest
 from gym_cnnarch import Architecture, InvalidInput
 from tests.helpers.final_tasks import equal, task, weights
 from train_eval.final.finalize import Candidate, in_order_of_ending
-from train_eval.final.recipe import FinalRecipe, mirrors
 from train_eval.final.training import Final, train_final
 from train_eval.parallel.worker import WorkerDied
 
@@ -47,7 +46,6 @@ def test_a_divergent_training_leaves_no_network(tmp_path):
 def test_digits_are_not_mirrored_unless_asked(tmp_path):
     assert task(tmp_path).prepare().recipe.mirror is False
     assert task(tmp_path, mirror=True).prepare().recipe.mirror is True
-    assert mirrors(FinalRecipe(), "cifar10")
 
 
 def test_momentum_may_be_zero(tmp_path):

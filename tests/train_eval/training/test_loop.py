@@ -101,11 +101,11 @@ def test_a_loss_that_is_not_finite_is_diverged(digits, monkeypatch):
     cross_entropy = torch.nn.functional.cross_entropy
     calls = []
 
-    def poisoned(logits, labels):
+    def poisoned(*args, **settings):
         calls.append(1)
         steps_per_epoch = -(-len(digits.train) // QUICK.batch_size)
         factor = float("nan") if len(calls) > steps_per_epoch else 1.0
-        return cross_entropy(logits, labels) * factor
+        return cross_entropy(*args, **settings) * factor
 
     monkeypatch.setattr(loop.nn.functional, "cross_entropy", poisoned)
     result = train(SMALL, digits, QUICK)
@@ -120,7 +120,7 @@ def scaled_losses(monkeypatch, factors):
     monkeypatch.setattr(
         loop.nn.functional,
         "cross_entropy",
-        lambda logits, labels: cross_entropy(logits, labels) * factors(next(steps)),
+        lambda *args, **settings: cross_entropy(*args, **settings) * factors(next(steps)),
     )
 
 
@@ -190,7 +190,7 @@ def test_an_allocation_that_fails_is_out_of_memory(digits):
 
 
 def test_an_error_of_the_device_is_an_error(digits, monkeypatch):
-    def broken(*args):
+    def broken(*args, **settings):
         raise RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED\nstack")
 
     monkeypatch.setattr(loop.nn.functional, "cross_entropy", broken)

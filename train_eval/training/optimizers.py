@@ -1,0 +1,86 @@
+"""What moves the weights: optimizers, learning rates over the steps, averages."""
+
+import copy
+import math
+from collections.abc import Iterable
+from typing import Literal
+
+import torch
+from torch import nn
+
+OptimizerName = Literal["adam", "adamw", "sgd"]
+Schedule = Literal["steps", "one-cycle"]
+
+_WARM_UP = 0.3  # share of a one-cycle schedule
+
+
+def make_optimizer(
+    name: OptimizerName,
+    parameters: Iterable[nn.Parameter],
+    learning_rate: float,
+    weight_decay: float = 0.0,
+    momentum: float = 0.9,
+) -> torch.optim.Optimizer:
+    """The optimizer of a name.
+
+    Args:
+        name: ``adam`` (betas 0.9 and 0.999, epsilon 1e-8; weight decay as an L2 penalty), ``adamw``
+            (weight decay apart from the gradient), or ``sgd``.
+        parameters: The network's.
+        learning_rate: At the beginning.
+        weight_decay: See the names.
+        momentum: Of ``sgd``.
+    """
+    if name == "sgd":
+        return torch.optim.SGD(
+            parameters, lr=learning_rate, momentum=momentum, weight_decay=weight_decay
+        )
+    kind = torch.optim.Adam if name == "adam" else torch.optim.AdamW
+    return kind(parameters, lr=learning_rate, weight_decay=weight_decay, fused=True)
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Sets the learning rate of all parameters."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
+def one_cycle(peak: float, done: float) -> float:
+    """The learning rate when a share ``done`` of the training is done (Smith, 2018).
+
+    It rises linearly to its peak within the first 30 %, and falls along a cosine to zero.
+    """
+    if done < _WARM_UP:
+        return peak * max(done, 0.01) / _WARM_UP
+    return peak * (1 + math.cos(math.pi * (done - _WARM_UP) / (1 - _WARM_UP))) / 2
+
+
+class WeightAverage:
+    """A network whose weights follow another's: their exponential moving average over the steps.
+
+    In the first steps, when there is little to average, the average follows faster.
+
+    Args:
+        network: The network that is trained.
+        decay: The average's share of itself at each step.
+
+    Attributes:
+        network: The average.
+    """
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        self.network = copy.deepcopy(network)
+        self._decay = decay
+        self._steps = 0
+
+    @torch.no_grad()
+    def follow(self, network: nn.Module) -> None:
+        """One more step."""
+        self._steps += 1
+        decay = min(self._decay, self._steps / (self._steps + 9))
+        followed = network.state_dict()
+        for name, mean in self.network.state_dict().items():
+            if mean.is_floating_point():
+                mean.lerp_(followed[name], 1 - decay)
+            else:  # a count of batches
+                mean.copy_(followed[name])

@@ -66,17 +66,26 @@ class Progress:
         seconds = (self._total - self.done) * self.elapsed / counted if counted else None
         return "" if seconds is None else console.duration(seconds)
 
-    def advance(self) -> None:
-        """Counts one more."""
+    def advance(self, quiet: bool = False) -> None:
+        """Counts one more; ``quiet`` where something else says so."""
         self.done += 1
         self._bar.update(self._task, completed=self.done)
+        if self.done % max(1, self._total // _LINES) == 0 and not quiet:
+            self._say()
+        else:
+            self.remind()
+
+    def remind(self) -> None:
+        """Says how things are, if nothing was said for long."""
+        if time.monotonic() - self._printed > _SECONDS:
+            self._say()
+
+    def _say(self) -> None:
         if console.err.is_terminal:
             return
-        now = time.monotonic()
-        if self.done % max(1, self._total // _LINES) == 0 or now - self._printed > _SECONDS:
-            self._printed = now
-            facts = ", ".join(f"{name} {value}" for name, value in self._facts())
-            console.note(f"{self.done}/{self._total} {self._what}{': ' if facts else ''}{facts}")
+        self._printed = time.monotonic()
+        facts = ", ".join(f"{name} {value}" for name, value in self._facts())
+        console.note(f"{self.done}/{self._total} {self._what}{': ' if facts else ''}{facts}")
 
     def render(self) -> Group:
         """The live display."""

@@ -23,6 +23,8 @@ class FinalNetwork:
         validation_accuracy: In the search, in [0, 1]; None if that was on other data.
         parameters: Trainable parameters.
         test_error: In [0, 1]; None where there are no test images.
+        final_accuracy: On the validation images of the final training, in [0, 1]; None where none
+            were held out.
     """
 
     name: str
@@ -30,16 +32,17 @@ class FinalNetwork:
     validation_accuracy: float | None
     parameters: int
     test_error: float | None
+    final_accuracy: float | None = None
 
 
 @dataclass(frozen=True)
 class FailedNetwork:
-    """A network that could not be trained to the end.
+    """A network that could not be trained to the end, or ended where it must not be recommended.
 
     Attributes:
         name: Of its files, see ``FinalNetwork``.
         architecture: Canonical text.
-        status: ``diverged`` or ``error``.
+        status: ``diverged`` or ``error``; ``collapsed`` or ``worse`` than it was in the search.
         message: What went wrong, in words.
     """
 
@@ -54,12 +57,13 @@ class FinalResults:
     """All networks of a final training, tested once.
 
     Attributes:
-        networks: The best by validation accuracy in the search first.
+        networks: The best first: by the validation images of the final training, or where none
+            were held out by those of the search.
         ensemble: Names of the networks whose probabilities are averaged.
         ensemble_error: Test error of their mean, in [0, 1]; None where nothing was tested.
         test_images: Number of test images.
         test_fingerprint: Hash of the test images; None where there are none.
-        failed: The networks that could not be trained to their end.
+        failed: The networks that could not be trained to their end, or must not be recommended.
     """
 
     networks: tuple[FinalNetwork, ...]

@@ -4,7 +4,7 @@ import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import tyro
 from rich.table import Table
@@ -14,13 +14,9 @@ from train_eval.cli.options import check_positive, specification
 from train_eval.environments import find_spec, make_env, needs_training
 from train_eval.final.recipe import DEFAULT, FinalRecipe
 from train_eval.output import console
-from train_eval.output.console import duration, foreign
+from train_eval.output.console import foreign
 from train_eval.records.final_results import FINAL_FOLDER, FinalResults, final_results
 from train_eval.run import Run
-
-if TYPE_CHECKING:
-    from train_eval.final.finalize import Candidate
-    from train_eval.final.training import Final
 
 
 @dataclass
@@ -52,31 +48,20 @@ class FinalOptions:
         return {name: value for name, value in given.items() if value is not None}
 
 
-class _Lines:
-    """Says of each network how its training ended."""
-
-    def __init__(self, count: int) -> None:
-        self._count, self._ended = count, 0
-
-    def __call__(self, candidate: "Candidate", final: "Final") -> None:
-        self._ended += 1
-        what = f"training loss {final.losses[-1]:.4f}" if final.losses else final.message
-        console.note(
-            f"{self._ended}/{self._count}  {candidate.name}  {final.status}, {what}, "
-            f"{duration(final.seconds)}  {candidate.architecture}"
-        )
-
-
 @dataclass
 class FinalizeCommand(FinalOptions):
-    """Train a search's best networks on all training images, test them once, and export them."""
+    """Train a search's best networks to the end, rank and test them once, and export them."""
 
     run_dir: tyro.conf.Positional[Path] = tyro.MISSING
     """The --run-dir of a search."""
     networks: int = 10
     """Number of networks, the best by validation accuracy."""
+    front: bool = False
+    """Choose among those alone that no smaller network is as good as."""
+    architecture: tuple[str, ...] = ()
+    """Networks to train instead, such as "[C(16,3,1), P(2,2), SM(10)]"."""
     ensemble: int = 5
-    """Number of networks, the best by validation accuracy, whose probabilities are averaged."""
+    """Number of networks, the best of all, whose probabilities are averaged."""
     onnx: bool = False
     """Export each network to ONNX too."""
     out: Path | None = None
@@ -85,6 +70,7 @@ class FinalizeCommand(FinalOptions):
 
     def run(self) -> None:
         """Trains, tests, exports; what is done already is not done again."""
+        from train_eval.cli.final_progress import FinalProgress
         from train_eval.final.finalize import finalize
         from train_eval.final.trained_network import check_onnx
 
@@ -94,16 +80,22 @@ class FinalizeCommand(FinalOptions):
             check_onnx()
         summary = Run(self.run_dir).summary
         folder = self.out or self.run_dir / FINAL_FOLDER
-        lines = _Lines(min(self.networks, len(summary.best)))
+        named = [Architecture.parse(text) for text in self.architecture]
         try:
-            results = finalize(
-                summary, recipe, self.networks, self.ensemble, folder, self.seed, self.workers,
-                self.onnx, lines, **self.env_kwargs(),
-            )  # fmt: skip
+            with FinalProgress() as shown:
+                results = finalize(
+                    summary, recipe, named or self.networks, self.ensemble, folder, self.seed,
+                    self.workers, self.onnx, shown, self.front, **self.env_kwargs(),
+                )  # fmt: skip
         except KeyboardInterrupt:
             console.leave(f"Stopped; every whole epoch is in {folder}.")
+        for lost in results.failed:
+            console.note(
+                f"Failed, not to be used: {lost.name}  {lost.architecture} ({lost.status}: "
+                f"{lost.message})."
+            )
         if not results.networks:
-            console.note("No network could be trained to its end: see what is said above.")
+            console.note("No network could be trained to a good end: see what is said above.")
             sys.exit(1)
         console.out.print(_table(results))
         if results.test_fingerprint is None:
@@ -112,8 +104,6 @@ class FinalizeCommand(FinalOptions):
         first = shlex.quote(str(folder / f"{results.networks[0].name}.safetensors"))
         console.say(f"Next: cnnarch predict {first} IMAGES...")
         if results.failed:
-            names = ", ".join(network.name for network in results.failed)
-            console.note(f"Not trained to their end: {names}.")
             sys.exit(1)
 
 
@@ -130,6 +120,7 @@ class TransferCommand(FinalOptions):
 
     def run(self) -> None:
         """Trains the network twice, and shows both test errors."""
+        from train_eval.cli.final_progress import FinalProgress
         from train_eval.final.trained_network import load_network
         from train_eval.final.transfer import for_classes, transfer
 
@@ -153,33 +144,36 @@ class TransferCommand(FinalOptions):
         place = self.out or self.run_dir / "transfer" / self.env.replace(":", "-")
         for name, initial in (("random", None), ("fine-tuned", weights)):
             try:
-                found = transfer(
-                    architecture, evaluator, recipe, place / name, initial, self.seed,
-                    self.workers, _Lines(1),
-                )  # fmt: skip
+                with FinalProgress() as shown:
+                    found = transfer(
+                        architecture, evaluator, recipe, place / name, initial, self.seed,
+                        self.workers, shown,
+                    )  # fmt: skip
             except KeyboardInterrupt:
                 console.leave(f"Stopped; every whole epoch is in {place / name}.")
-            if found.failed:
+            if not found.networks:
+                console.note(f"Failed: {found.failed[0].status}, {found.failed[0].message}.")
                 sys.exit(1)
             table.add_row(name, _percent(found.networks[0].test_error))
         console.out.print(table)
 
 
 def _table(results: FinalResults) -> Table:
-    table = Table(title="Test error", title_justify="left")
-    for column in ("", "test error", "validation accuracy in the search", "parameters"):
+    table = Table(title="The best first, by validation accuracy", title_justify="left")
+    for column in ("", "validation accuracy", "in the search", "test error", "parameters"):
         table.add_column(column, justify="right")
     table.add_column("architecture", overflow="fold")
     for row in results.networks:
         table.add_row(
             row.name,
-            _percent(row.test_error),
+            _percent(row.final_accuracy),
             _percent(row.validation_accuracy),
+            _percent(row.test_error),
             f"{row.parameters:,}",
             foreign(row.architecture),
         )
     names = f"mean of the probabilities of {', '.join(results.ensemble)}"
-    table.add_row("all", _percent(results.ensemble_error), "", "", names)
+    table.add_row("ensemble", "", "", _percent(results.ensemble_error), "", names)
     return table
 
 

@@ -1,5 +1,6 @@
 """The command ``cnnarch train``."""
 
+import time
 from dataclasses import dataclass
 
 import tyro
@@ -26,11 +27,17 @@ class TrainCommand(TrainingOptions):
         env.search_space.validate(architecture)
         evaluator = needs_training(env, self.env)
         console.say(f"{architecture} on {evaluator.dataset}")
-        evaluation = evaluator.train(
-            architecture,
-            self.seed,
-            lambda epoch, accuracy: console.out.print(f"epoch {epoch:3}   accuracy {accuracy:.2%}"),
-        )
+        epochs = evaluator.recipe.epochs_of(len(evaluator.data.train))
+        started = time.monotonic()
+
+        def say(epoch: int, accuracy: float, loss: float) -> None:
+            left = (time.monotonic() - started) * (epochs - epoch) / epoch
+            console.say(
+                f"epoch {epoch:3}/{epochs}   loss {loss:.4f}   accuracy {accuracy:.2%}   "
+                f"time left {console.duration(left)}"
+            )
+
+        evaluation = evaluator.train(architecture, self.seed, say)
         reason = f": {evaluation.message}" if evaluation.message else ""
         console.say(f"{evaluation.status}{reason}")
         console.out.print(f"best validation accuracy {evaluation.accuracy:.2%}")

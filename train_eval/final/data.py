@@ -1,4 +1,4 @@
-"""The data of final trainings: all training images of a data set."""
+"""The data of final trainings: what is trained on, and what judges it."""
 
 import dataclasses
 import json
@@ -8,29 +8,60 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from gym_cnnarch import Architecture
-from train_eval.data.sources import ImageData, load_dataset, stratified_split
+from train_eval.data.sources import (
+    ImageData,
+    load_dataset,
+    load_own_validation,
+    stratified_split,
+)
 from train_eval.final.recipe import FinalRecipe
 from train_eval.records.run_directory import versions
 from train_eval.training.augmentation import mirrors
-from train_eval.training.batches import Images
+from train_eval.training.batches import Images, class_weights
+from train_eval.training.recipe import Recipe
 
 
 class FinalData:
-    """All training images of a data set, as a final recipe wants them."""
+    """A data set as a final recipe wants it.
+
+    Args:
+        dataset: Its name.
+        data: Its training images.
+        own: Its own validation images, None if it has none.
+        image_size: Side to which images are resized; None for as they are.
+        recipe: What is used of them, and how.
+        device: Where.
+
+    Attributes:
+        recipe: With all that was left to the data or the search.
+        images: To train on.
+        validation: To judge by, None if nothing is held out.
+    """
 
     def __init__(
-        self, dataset: str, data: ImageData, image_size: int | None, recipe: FinalRecipe,
-        device: torch.device,
+        self, dataset: str, data: ImageData, own: ImageData | None, image_size: int | None,
+        recipe: FinalRecipe, device: torch.device,
     ) -> None:  # fmt: skip
         chosen = np.arange(len(data.labels))
-        if recipe.train_size is not None and recipe.train_size < len(chosen):
-            _, chosen = stratified_split(
-                data.labels, recipe.train_size, "the final training", data.class_names
+        self.validation: Images | None = None
+        if own is not None:
+            self.validation = Images(own, np.arange(len(own.labels)), device)
+        elif recipe.validation_size:
+            chosen, held_out = stratified_split(
+                data.labels, recipe.validation_size, "validation", data.class_names
             )
+            self.validation = Images(data, held_out, device)
+        if recipe.train_size is not None and recipe.train_size < len(chosen):
+            _, some = stratified_split(
+                data.labels[chosen], recipe.train_size, "the final training", data.class_names
+            )
+            chosen = chosen[some]
         mirror = mirrors(recipe.mirror, dataset, data.images.shape[1])
-        self.recipe = dataclasses.replace(recipe, mirror=mirror)
+        recipe = dataclasses.replace(recipe.as_in(Recipe()), mirror=mirror)
+        self.recipe = recipe.for_images(len(chosen))
         self.device = device
         self.images = Images(data, chosen, device)
         self.input_shape: tuple[int, int, int] = data.images.shape[1:]
@@ -40,6 +71,8 @@ class FinalData:
             "dataset": dataset.partition(":")[0],
             "fingerprint": data.fingerprint,
             "training_images": len(chosen),
+            "validation_images": 0 if self.validation is None else len(self.validation),
+            "own_validation_fingerprint": None if own is None else own.fingerprint,
         }
 
     @cached_property
@@ -49,6 +82,13 @@ class FinalData:
             return {"kind": "contrast"}
         mean, std = self.images.channel_statistics()
         return {"kind": "channels", "mean": mean.flatten().tolist(), "std": std.flatten().tolist()}
+
+    @cached_property
+    def class_weights(self) -> Tensor | None:
+        """(K,) weights of the classes in the loss, None if they weigh by their images."""
+        if not self.recipe.class_weights:
+            return None
+        return class_weights(self.images.labels, len(self.class_names))
 
     def card(self, architecture: Architecture) -> dict[str, Any]:
         """What is known of a network before it is tested."""
@@ -75,4 +115,5 @@ def final_data(
 ) -> FinalData:
     """The data of a final recipe, read once per process."""
     data = load_dataset(dataset, data_root, "train", image_size)
-    return FinalData(dataset, data, image_size, recipe, device)
+    own = load_own_validation(dataset, data, data_root, image_size)
+    return FinalData(dataset, data, own, image_size, recipe, device)

@@ -8,8 +8,8 @@ from typing import Any
 
 from gym_cnnarch import InvalidInput
 from gym_cnnarch.presets import read_spec
-from train_eval.training.optimizers import one_cycle
-from train_eval.training.recipe import has_type
+from train_eval.training.optimizers import OptimizerName, one_cycle
+from train_eval.training.recipe import Metric, Recipe, has_type
 
 NORMALISATIONS = ("contrast", "channels")
 
@@ -23,17 +23,25 @@ class FinalRecipe:
 
     Attributes:
         steps: (learning rate, epochs) one after the other.
+        least_steps: Least number of optimisation steps: of few images there are more epochs. None
+            for no least number.
         one_cycle: Whether the learning rate instead rises linearly to that of the only step within
             the first 30 % of its epochs and falls along a cosine to zero (Smith, 2018).
         batch_size: Images.
-        momentum: Of stochastic gradient descent.
-        weight_decay: L2 penalty.
+        optimizer: ``sgd``, ``adam`` or ``adamw``, see ``make_optimizer``.
+        momentum: Of ``sgd``.
+        weight_decay: See ``make_optimizer``.
+        label_smoothing, class_weights, averaging, colour: See ``Recipe``.
         normalisation: ``contrast``: each image to mean 0 and standard deviation 1 (global contrast
             normalisation); ``channels``: each channel by the training images' statistics.
         mirror: Whether an image is mirrored half of the time; None: where the data set allows, see
             ``mirrors``.
         translation: Most pixels by which an image is moved in either direction, zeros following.
-        dropout: As in the search's recipe.
+        dropout, batch_norm, metric: See ``Recipe``; None: as in the search.
+        validation_size: Training images held out: a number, or a share of them if below 1. After
+            each epoch the network is judged by them, the best epoch is kept, and networks are
+            ranked. 0 holds out none; then the last epoch is kept. Where the data set brings its own
+            validation images, those are used, and none is held out.
         train_size: Most training images, a subset with the class balance kept; None for all.
 
     Raises:
@@ -46,14 +54,23 @@ class FinalRecipe:
         (0.0001, 160),
         (0.00001, 60),
     )
+    least_steps: int | None = None
     one_cycle: bool = False
     batch_size: int = 128
+    optimizer: OptimizerName = "sgd"
     momentum: float = 0.9
     weight_decay: float = 0.0
+    label_smoothing: float = 0.0
+    class_weights: bool = False
+    averaging: float = 0.0
     normalisation: str = "contrast"
     mirror: bool | None = None
     translation: int = 5
-    dropout: bool = True
+    colour: float = 0.0
+    dropout: bool | None = None
+    batch_norm: bool | None = None
+    metric: Metric | None = None
+    validation_size: float = 0.0
     train_size: int | None = None
 
     def __post_init__(self) -> None:
@@ -82,11 +99,14 @@ class FinalRecipe:
             raise InvalidInput(
                 f"normalisation is {' or '.join(NORMALISATIONS)}, not {self.normalisation!r}."
             )
-        for name, least in (("batch_size", 1), ("train_size", 1), ("translation", 0)):
+        for name, least in (
+            ("batch_size", 1), ("train_size", 1), ("translation", 0), ("least_steps", 1),
+            ("validation_size", 0),
+        ):  # fmt: skip
             value = getattr(self, name)
-            if value is not None and value < least:
+            if value is not None and not (value >= least and math.isfinite(value)):
                 raise InvalidInput(f"{name} must be at least {least}, but is {value!r}.")
-        for name in ("momentum", "weight_decay"):
+        for name in ("momentum", "weight_decay", "label_smoothing", "averaging", "colour"):
             if not 0 <= getattr(self, name) < 1:
                 raise InvalidInput(f"{name} must be in [0, 1), but is {getattr(self, name)!r}.")
 
@@ -106,6 +126,24 @@ class FinalRecipe:
             epoch -= epochs
         raise IndexError("an epoch after the last")
 
+    def as_in(self, search: Recipe) -> "FinalRecipe":
+        """With what the search's recipe decides."""
+        return dataclasses.replace(
+            self,
+            dropout=search.dropout if self.dropout is None else self.dropout,
+            batch_norm=search.batch_norm if self.batch_norm is None else self.batch_norm,
+            metric=search.metric if self.metric is None else self.metric,
+        )
+
+    def for_images(self, images: int) -> "FinalRecipe":
+        """With as many epochs as ``least_steps`` asks for, for a number of training images."""
+        batches = math.ceil(images / self.batch_size)
+        least = math.ceil((self.least_steps or 0) / batches)
+        if least <= self.epochs:
+            return self
+        longer = tuple((rate, math.ceil(e * least / self.epochs)) for rate, e in self.steps)
+        return dataclasses.replace(self, steps=longer)
+
     @classmethod
     def from_spec(cls, spec: "str | Mapping[str, Any] | FinalRecipe") -> "FinalRecipe":
         """Makes a recipe from a preset's name, or from settings with an optional ``preset``.
@@ -121,7 +159,11 @@ class FinalRecipe:
 
 
 _ONE_CYCLE = FinalRecipe(
-    steps=((0.05, 15),), one_cycle=True, weight_decay=0.0005, normalisation="channels"
+    steps=((0.05, 15),),
+    one_cycle=True,
+    weight_decay=0.0005,
+    normalisation="channels",
+    validation_size=0.1,
 )
 
 PRESETS: dict[str, FinalRecipe] = {

@@ -1,5 +1,6 @@
 """The final training of one network: resumable at every epoch."""
 
+import dataclasses
 import hashlib
 import json
 import time
@@ -10,13 +11,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from torch import Tensor, nn
+from torch import nn
 
 from gym_cnnarch import Architecture, InvalidInput
+from gym_cnnarch.files import replace_file
+from train_eval.final.checkpoint import Checkpoint, EpochResult, weights_that_fit
 from train_eval.final.data import FinalData, final_data
 from train_eval.final.recipe import FinalRecipe
-from train_eval.final.trained_network import make_normalisation, save_network, save_tensors
+from train_eval.final.trained_network import make_normalisation, save_network
 from train_eval.training.augmentation import augment
 from train_eval.training.device import (
     Precision,
@@ -25,10 +27,12 @@ from train_eval.training.device import (
     one_thread,
     seeded,
 )
-from train_eval.training.network import build_network
-from train_eval.training.optimizers import set_learning_rate
+from train_eval.training.metrics import score
+from train_eval.training.network import build_network, fold_batch_norm
+from train_eval.training.optimizers import WeightAverage, make_optimizer, set_learning_rate
 
-_WEIGHTS, _MOMENTUM = "weights/", "momentum/"
+EPOCHS_SUFFIX = ".epochs.jsonl"
+"""Of the file beside a network in training: a line an epoch, for those who watch."""
 
 
 @dataclass(frozen=True)
@@ -40,17 +44,19 @@ class Final:
         losses: Mean training loss of each epoch.
         seconds: Of this process; what earlier ones trained is not in it.
         message: What went wrong.
+        best: The epoch that was kept; None if nothing was trained.
     """
 
     status: str
     losses: tuple[float, ...]
     seconds: float
     message: str = ""
+    best: EpochResult | None = None
 
 
 @dataclass(frozen=True)
 class FinalTask:
-    """Trains a network on all training images, and writes its files.
+    """Trains a network to the end, and writes its files.
 
     It can be sent to any process or machine that sees the folder; a network whose files are there
     already is not trained again, one that was begun goes on after its last whole epoch.
@@ -96,7 +102,7 @@ def train_final(
     path: Path,
     seed: int = 0,
     initial: str | None = None,
-    on_epoch: Callable[[int, float], None] | None = None,
+    on_epoch: Callable[[EpochResult], None] | None = None,
 ) -> Final:
     """Trains one network, from its checkpoint if there is one, and writes its files.
 
@@ -105,11 +111,11 @@ def train_final(
 
     Args:
         architecture: The network.
-        data: The training images.
+        data: The training images, and those to judge by.
         path: The network's files, without their suffix.
         seed: Seed of initialisation, order, augmentation and dropout.
         initial: Weights to begin with (a .safetensors file), where they fit.
-        on_epoch: Told the number of finished epochs and the mean loss of the last.
+        on_epoch: Told each epoch.
 
     Raises:
         InvalidInput: If the files there are of another training.
@@ -117,16 +123,24 @@ def train_final(
     """
     started = time.perf_counter()
     training = _Training(architecture, data, path, seed, initial)
-    losses = training.finished()
-    if losses is None:
+    course = training.finished()
+    if course is None:
         try:
             with one_thread():
-                losses = training.run(on_epoch)
+                course = training.run(on_epoch)
         finally:
             if data.device.type == "cuda":
                 check_device(data.device)
-    status = "ok" if np.isfinite(losses).all() else "diverged"
-    return Final(status, losses, time.perf_counter() - started)
+    losses = tuple(epoch.loss for epoch in course)
+    seconds = time.perf_counter() - started
+    if not np.isfinite(losses).all():
+        return Final("diverged", losses, seconds, "the loss was not finite")
+    return Final("ok", losses, seconds, best=best_epoch(course))
+
+
+def best_epoch(course: list[EpochResult]) -> EpochResult:
+    """The best by the validation images; the last if nothing was held out."""
+    return max(course, key=lambda epoch: epoch.rank)
 
 
 class _Training:
@@ -137,107 +151,130 @@ class _Training:
         self.architecture, self.data, self.path, self.seed = architecture, data, path, seed
         self.initial = initial
         self.card = data.card(architecture)
-        self._checkpoint = path.with_suffix(".checkpoint")
         start = "" if initial is None else hashlib.sha256(Path(initial).read_bytes()).hexdigest()
-        course = {k: self.card[k] for k in ("architecture", "recipe", "data", "normalisation")}
-        text = json.dumps([course, seed, start], sort_keys=True)
-        self.course = hashlib.sha256(text.encode()).hexdigest()
+        known = {k: self.card[k] for k in ("architecture", "recipe", "data", "normalisation")}
+        text = json.dumps([known, seed, start], sort_keys=True)
+        self.name = hashlib.sha256(text.encode()).hexdigest()
+        self._normalise = make_normalisation(data.normalisation).to(data.device)
+        self._precision = Precision(data.device)
 
-    def finished(self) -> tuple[float, ...] | None:
-        """The losses, if the network is trained."""
+    def finished(self) -> list[EpochResult] | None:
+        """The epochs, if the network is trained."""
         file = self.path.with_suffix(".json")
         if not file.is_file():
             return None
         card = json.loads(file.read_text())
         self._check(file, card.get("course"))
-        return tuple(card["losses"])
+        return [EpochResult(**epoch) for epoch in card["epochs"]]
 
-    def run(self, on_epoch: Callable[[int, float], None] | None) -> tuple[float, ...]:
+    def run(self, on_epoch: Callable[[EpochResult], None] | None) -> list[EpochResult]:
         """Trains to the end and writes the files; ends early if the loss is not finite."""
         recipe = self.data.recipe
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        network, optimizer, losses = self._begin()
-        while len(losses) < recipe.epochs:
-            losses.append(self._epoch(network, optimizer, len(losses)))
-            if not np.isfinite(losses[-1]):
-                return tuple(losses)
-            self._save(network, optimizer, losses)
+        state = self._begin()
+        watched = self.path.with_suffix(EPOCHS_SUFFIX)
+        replace_file(watched, b"".join(_line(epoch) for epoch in state.course))
+        while len(state.course) < recipe.epochs:
+            epoch = self._epoch(state)
+            state.course.append(epoch)
+            if not np.isfinite(epoch.loss):
+                watched.unlink()
+                return state.course
+            if best_epoch(state.course) is epoch:
+                state.keep()
+            state.save(self.path.with_suffix(".checkpoint"), self.name)
+            with watched.open("ab") as file:
+                file.write(_line(epoch))
             if on_epoch is not None:
-                on_epoch(len(losses), losses[-1])
-        save_network(network, {**self.card, "course": self.course, "losses": losses}, self.path)
-        self._checkpoint.unlink()
-        return tuple(losses)
+                on_epoch(epoch)
+        network = state.kept_network()
+        epochs = [dataclasses.asdict(epoch) for epoch in state.course]
+        save_network(
+            fold_batch_norm(network.eval()),
+            {**self.card, "course": self.name, "epochs": epochs},
+            self.path,
+        )
+        self.path.with_suffix(".checkpoint").unlink()
+        watched.unlink()
+        return state.course
 
-    def _begin(self) -> tuple[nn.Module, torch.optim.SGD, list[float]]:
-        """The network and optimizer after the last whole epoch, or at the start."""
+    def _begin(self) -> Checkpoint:
+        """The state after the last whole epoch, or at the start."""
         recipe, device = self.data.recipe, self.data.device
         with self._seeded("start"):
             network = build_network(
-                self.architecture, self.data.input_shape, len(self.data.class_names), recipe.dropout
-            )
+                self.architecture, self.data.input_shape, len(self.data.class_names),
+                bool(recipe.dropout), bool(recipe.batch_norm),
+            )  # fmt: skip
         if self.initial is not None:
-            _load_what_fits(network, Path(self.initial))
+            weights_that_fit(network, Path(self.initial))
         network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        optimizer = torch.optim.SGD(
-            network.parameters(), lr=recipe.steps[0][0], momentum=recipe.momentum,
-            weight_decay=recipe.weight_decay,
+        optimizer = make_optimizer(
+            recipe.optimizer, network.parameters(), recipe.steps[0][0], recipe.weight_decay,
+            recipe.momentum,
         )  # fmt: skip
-        losses: list[float] = []
-        if self._checkpoint.is_file():
-            losses = self._restore(network, optimizer)
-        return network, optimizer, losses
+        average = WeightAverage(network, recipe.averaging) if recipe.averaging else None
+        state = Checkpoint(network, optimizer, average)
+        file = self.path.with_suffix(".checkpoint")
+        if file.is_file():
+            self._check(file, state.restore(file))
+        return state
 
-    def _epoch(self, network: nn.Module, optimizer: torch.optim.SGD, epoch: int) -> float:
-        """Mean loss of one epoch."""
-        recipe, data = self.data.recipe, self.data
-        normalise = make_normalisation(data.normalisation).to(data.device)
-        precision = Precision(data.device)
+    def _epoch(self, state: Checkpoint) -> EpochResult:
+        """Trains one more epoch, and judges the network."""
+        recipe, data, network = self.data.recipe, self.data, state.network
+        started = time.perf_counter()
+        epoch = len(state.course)
         network.train()
         total = torch.zeros((), device=data.device)
         with self._seeded(str(epoch)):
             batches = torch.randperm(len(data.images)).to(data.device).split(recipe.batch_size)
             for number, positions in enumerate(batches):
-                set_learning_rate(optimizer, recipe.learning_rate(epoch, number / len(batches)))
-                images = normalise(data.images.batch(positions))
-                images = augment(images, bool(recipe.mirror), recipe.translation)
-                with precision.autocast():
+                rate = recipe.learning_rate(epoch, number / len(batches))
+                set_learning_rate(state.optimizer, rate)
+                images = self._normalise(data.images.batch(positions))
+                images = augment(images, bool(recipe.mirror), recipe.translation, recipe.colour)
+                with self._precision.autocast():
                     logits = network(images.contiguous(memory_format=torch.channels_last))
-                labels = data.images.labels[positions]
-                loss = nn.functional.cross_entropy(logits.float(), labels)
-                optimizer.zero_grad()
-                precision.step(loss, optimizer)
+                loss = nn.functional.cross_entropy(
+                    logits.float(), data.images.labels[positions], data.class_weights,
+                    label_smoothing=recipe.label_smoothing,
+                )  # fmt: skip
+                state.optimizer.zero_grad()
+                self._precision.step(loss, state.optimizer)
+                if state.average is not None:
+                    state.average.follow(network)
                 total += loss.detach() * len(positions)
-        return float(total) / len(data.images)
+        result = EpochResult(epoch + 1, recipe.epochs, float(total) / len(data.images))
+        if np.isfinite(result.loss):
+            result = self._judged(state.judged, result)
+        return dataclasses.replace(result, seconds=time.perf_counter() - started)
 
-    def _save(self, network: nn.Module, optimizer: torch.optim.SGD, losses: list[float]) -> None:
-        tensors = {_WEIGHTS + name: value for name, value in network.state_dict().items()}
-        for name, parameter in network.named_parameters():
-            if "momentum_buffer" in optimizer.state[parameter]:  # not without momentum
-                tensors[_MOMENTUM + name] = optimizer.state[parameter]["momentum_buffer"]
-        known = {"course": self.course, "losses": json.dumps(losses)}
-        save_tensors(tensors, self._checkpoint, known)
+    @torch.no_grad()
+    def _judged(self, network: nn.Module, result: EpochResult) -> EpochResult:
+        """The result with what the validation images say."""
+        images = self.data.validation
+        if images is None:
+            return result
+        network.eval()
+        parts = []
+        for positions in torch.arange(len(images), device=self.data.device).split(256):
+            with self._precision.autocast():
+                batch = self._normalise(images.batch(positions))
+                logits = network(batch.contiguous(memory_format=torch.channels_last))
+            parts.append(logits.float())
+        answers, labels = torch.cat(parts), images.labels
+        chosen = answers.argmax(1)
+        return dataclasses.replace(
+            result,
+            accuracy=score(self.data.recipe.metric or "accuracy", chosen == labels, labels),
+            validation_loss=float(nn.functional.cross_entropy(answers, labels)),
+            answered=len(chosen.unique()),
+            shown=len(labels.unique()),
+        )
 
-    def _restore(self, network: nn.Module, optimizer: torch.optim.SGD) -> list[float]:
-        try:
-            with safe_open(self._checkpoint, framework="pt") as file:
-                known = file.metadata()
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (OSError, SafetensorError) as error:
-            raise InvalidInput(
-                f"The checkpoint {self._checkpoint} is damaged ({error}): remove it to begin anew."
-            ) from error
-        self._check(self._checkpoint, known.get("course"))
-        network.load_state_dict(_part(tensors, _WEIGHTS))
-        momentum = _part(tensors, _MOMENTUM)
-        for name, parameter in network.named_parameters():
-            if name in momentum:
-                in_its_layout = torch.empty_like(parameter).copy_(momentum[name])
-                optimizer.state[parameter]["momentum_buffer"] = in_its_layout
-        losses: list[float] = json.loads(known["losses"])
-        return losses
-
-    def _check(self, file: Path, course: str | None) -> None:
-        if course != self.course:
+    def _check(self, file: Path, name: str | None) -> None:
+        if name != self.name:
             raise InvalidInput(
                 f"{file} is of another training (network, recipe, data or seed differ): choose "
                 f"another folder with --out, or remove it."
@@ -247,22 +284,5 @@ class _Training:
         return seeded(f"{self.seed}:{self.architecture}:{purpose}", self.data.device)
 
 
-def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {
-        name.removeprefix(prefix): value
-        for name, value in tensors.items()
-        if name.startswith(prefix)
-    }
-
-
-def _load_what_fits(network: nn.Module, path: Path) -> None:
-    """Takes over the weights of the layers that have the same place and shape."""
-    with safe_open(path, framework="pt") as file:
-        theirs = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    ours = network.state_dict()
-    fitting = {
-        name: theirs[name]
-        for name, value in ours.items()
-        if name in theirs and theirs[name].shape == value.shape
-    }
-    network.load_state_dict(ours | fitting)
+def _line(epoch: EpochResult) -> bytes:
+    return json.dumps(dataclasses.asdict(epoch)).encode() + b"\n"

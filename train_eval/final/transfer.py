@@ -1,5 +1,6 @@
 """A network of one data set, trained on another."""
 
+import dataclasses
 from pathlib import Path
 
 from gym_cnnarch import Architecture, InvalidInput
@@ -7,7 +8,7 @@ from gym_cnnarch.architecture import GlobalAveragePool, Softmax
 from gym_cnnarch.shapes import count_parameters
 from train_eval.final.finalize import (
     Candidate,
-    OnTrained,
+    Watch,
     evaluate,
     final_task,
     load_test_images,
@@ -27,7 +28,7 @@ def transfer(
     initial: Path | None,
     seed: int,
     workers: int | None,
-    on_trained: OnTrained,
+    watch: Watch,
 ) -> FinalResults:
     """Trains one network on an evaluator's data, tests it, and writes its files.
 
@@ -39,7 +40,7 @@ def transfer(
         initial: Weights to begin with (.safetensors) where they fit; None for random ones.
         seed: Seed of the training.
         workers: See ``finalize``; there is one network.
-        on_trained: Called when the network has ended.
+        watch: Told how it goes.
 
     Raises:
         InvalidInput: If the data set has no test images.
@@ -50,11 +51,13 @@ def transfer(
     parameters = count_parameters(architecture, evaluator.input_shape)
     chosen = [Candidate("01", architecture, None, parameters)]
     weights = {} if initial is None else {str(architecture): str(initial.resolve())}
+    if recipe.batch_norm is None:  # the weights to begin with have it folded in
+        recipe = dataclasses.replace(recipe, batch_norm=False)
     task = final_task(evaluator, recipe, folder, chosen, weights)
-    failed = train_all(chosen, task, seed, workers, on_trained)
-    results = evaluate(chosen, folder, test, 1, evaluator.device, failed)
-    if results.networks:
-        write_results(folder, results, onnx=False)
+    ended = train_all(chosen, task, seed, workers, watch)
+    images = len(evaluator.data.validation)
+    results = evaluate(chosen, folder, ended, images, test, 1, evaluator.device)
+    write_results(folder, results, onnx=False)
     return results
 
 

@@ -118,10 +118,8 @@ class TrainingData:
         self.split = hashlib.sha256(train.tobytes() + held_out.tobytes()).hexdigest()
 
     def class_weights(self) -> Tensor:
-        """(K,) float: with these weights of its images each class of the training images weighs
-        as much as the others, and an image 1 in the mean."""
-        counts = torch.bincount(self.train.labels, minlength=self.num_classes)
-        return len(self.train) / (counts.clamp(min=1) * self.num_classes)
+        """(K,) float, of the training images: see the function."""
+        return class_weights(self.train.labels, self.num_classes)
 
     def prepare(self) -> None:
         """Reads the images once, so that this is not part of the first network's time."""
@@ -143,6 +141,17 @@ class TrainingData:
         mean, std = self._statistics
         batch = (images.batch(positions) - mean) / std
         return batch.contiguous(memory_format=torch.channels_last)
+
+
+def class_weights(labels: Tensor, num_classes: int) -> Tensor:
+    """(K,) float: with these weights each class has the same in all, and an image 1 in the mean.
+
+    Args:
+        labels: (N,) int64.
+        num_classes: K.
+    """
+    counts = torch.bincount(labels, minlength=num_classes)
+    return len(labels) / (counts.clamp(min=1) * num_classes)
 
 
 def chance(counts: NDArray[np.int64]) -> float:

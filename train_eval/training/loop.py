@@ -19,8 +19,8 @@ from train_eval.training.optimizers import WeightAverage, make_optimizer, set_le
 from train_eval.training.recipe import Recipe
 from train_eval.training.restarts import Failure, Losses
 
-EpochCallback = Callable[[int, float], None]
-"""Told the number of finished epochs and the validation accuracy after the last."""
+EpochCallback = Callable[[int, float, float], None]
+"""Told the number of finished epochs, the validation accuracy after the last and its mean loss."""
 
 
 _OUT_OF_MEMORY = ("allocate memory", "not enough memory", "ALLOC_FAILED", "out of memory")
@@ -121,7 +121,7 @@ class _Attempt:
                 return failure
         return None
 
-    def _epochs(self, network: nn.Module, learning_rate: float) -> Iterator[Losses]:
+    def _epochs(self, network: nn.Sequential, learning_rate: float) -> Iterator[Losses]:
         """Trains epoch by epoch, extends the curve, and yields the losses so far."""
         device, recipe = self.data.device, self.recipe
         optimizer = make_optimizer(
@@ -154,7 +154,7 @@ class _Attempt:
                 losses.add(loss.detach())
             self.curve.append(self._accuracy(judged, self.data.validation, precision))
             if self.on_epoch is not None:
-                self.on_epoch(len(self.curve), self.curve[-1])
+                self.on_epoch(len(self.curve), self.curve[-1], losses.epoch_mean(len(batches)))
             yield losses
         if self.data.test is not None:
             self.test_accuracy = self._accuracy(judged, self.data.test, precision)

@@ -66,18 +66,19 @@ class WeightAverage:
 
     Attributes:
         network: The average.
+        steps: That it has followed.
     """
 
-    def __init__(self, network: nn.Module, decay: float) -> None:
+    def __init__(self, network: nn.Sequential, decay: float) -> None:
         self.network = copy.deepcopy(network)
         self._decay = decay
-        self._steps = 0
+        self.steps = 0
 
     @torch.no_grad()
     def follow(self, network: nn.Module) -> None:
         """One more step."""
-        self._steps += 1
-        decay = min(self._decay, self._steps / (self._steps + 9))
+        self.steps += 1
+        decay = min(self._decay, self.steps / (self.steps + 9))
         followed = network.state_dict()
         for name, mean in self.network.state_dict().items():
             if mean.is_floating_point():

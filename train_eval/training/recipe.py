@@ -151,6 +151,8 @@ def has_type(value: Any, types: Any) -> bool:
     """Whether a setting is of its field's type; an integer will do for a float."""
     if get_origin(types) is Literal:
         return isinstance(value, str) and value in get_args(types)
+    if any(get_origin(one) is Literal for one in get_args(types)):  # a choice, or None
+        return any(has_type(value, one) for one in get_args(types))
     if isinstance(value, bool):
         return types is bool or bool in get_args(types)
     return isinstance(value, types) or (isinstance(value, int) and isinstance(0.0, types))

@@ -1,5 +1,6 @@
 """When a try at training a network has failed, so that the next starts with a smaller rate."""
 
+import math
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,10 +16,19 @@ _COMPARED = 10  # last steps, whose mean is compared with the first
 
 @dataclass
 class Losses:
-    """The losses of a try's steps so far, left on the device, so that no step waits for it."""
+    """The losses of a try's steps so far, left on the device, so that no step waits for it.
+
+    Attributes:
+        steps: Their number.
+        total: Of all.
+        before: The same at the end of the last epoch.
+        first: Of the first step.
+        last: Of the last few steps.
+    """
 
     steps: int = 0
     total: Tensor | None = None
+    before: Tensor | None = None
     first: Tensor | None = None
     last: deque[Tensor] = field(default_factory=lambda: deque(maxlen=_COMPARED))
 
@@ -28,6 +38,14 @@ class Losses:
         self.total = loss if self.total is None else self.total + loss
         self.first = loss if self.first is None else self.first
         self.last.append(loss)
+
+    def epoch_mean(self, steps: int) -> float:
+        """Mean loss of an epoch's steps, asked once at its end."""
+        if self.total is None:
+            return math.nan
+        added = self.total if self.before is None else self.total - self.before
+        self.before = self.total
+        return float(added) / steps
 
     def finite(self) -> bool:
         """Whether all were finite."""

@@ -16,8 +16,9 @@ from tests.helpers.final_tasks import equal, task, weights
 from train_eval import load_network
 from train_eval.data.pictures import from_array
 from train_eval.data.sources import load_dataset
-from train_eval.final.finalize import predict
+from train_eval.final.finalize import candidates, predict
 from train_eval.final.training import train_final
+from train_eval.run import Run
 
 RECIPE = ("digits-final", "steps=[[0.05,3]]")
 
@@ -49,20 +50,23 @@ def finalized(tmp_path_factory):
 
 def test_networks_are_tested_and_described(capsys, finalized):
     results = json.loads((finalized / "final" / "results.json").read_text())
-    assert [row["name"] for row in results["networks"]] == ["01", "02", "03"]
-    accuracies = [row["validation_accuracy"] for row in results["networks"]]
-    assert accuracies == sorted(accuracies, reverse=True)
+    rows = sorted(results["networks"], key=lambda row: row["name"])
+    assert [row["name"] for row in rows] == ["01", "02", "03"]
+    for order, accuracy in ((rows, "validation_accuracy"), (results["networks"], "final_accuracy")):
+        found = [row[accuracy] for row in order]
+        assert found == sorted(found, reverse=True)
     test = load_dataset("digits", part="test")
     answers = []
     for row in results["networks"]:
         trained = load_network(finalized / "final" / row["name"])
         assert trained.card["scores"]["test_error"] == row["test_error"]
-        assert trained.card["data"]["training_images"] == 1437  # validation images too
+        assert trained.card["data"]["training_images"] == 1293
+        assert trained.card["data"]["validation_images"] == 144
         answers.append(predict(trained, test.images))
         assert answers[-1].sum(axis=1) == pytest.approx(1)
         assert row["test_error"] == np.mean(answers[-1].argmax(1) != test.labels)
     together = (answers[0] + answers[1]).argmax(1)
-    assert results["ensemble"]["networks"] == ["01", "02"]
+    assert results["ensemble"]["networks"] == [row["name"] for row in results["networks"][:2]]
     assert results["ensemble"]["test_error"] == np.mean(together != test.labels)
     assert min(row["test_error"] for row in results["networks"]) < 0.5
     status, out, err = cnnarch(capsys, *finalize(finalized))  # nothing is trained again
@@ -136,7 +140,8 @@ def test_transfer_begins_with_the_weights_that_fit(capsys, finalized):
     assert status == 0, err
     assert "fine-tuned" in out
     tuned = weights(finalized / "transfer" / "CNNArch-Digits-v0" / "fine-tuned" / "01")
-    for name, value in weights(finalized / "final" / "01").items():
+    best = json.loads((finalized / "final" / "results.json").read_text())["networks"][0]["name"]
+    for name, value in weights(finalized / "final" / best).items():
         assert torch.allclose(tuned[name], value, atol=1e-3)
 
 
@@ -163,8 +168,52 @@ def test_networks_that_cannot_be_trained_are_named_with_status_1(capsys, tmp_pat
     hopeless = ("--recipe", "digits-final", "steps=[[1e9,3]]")
     status, out, err = cnnarch(capsys, *finalize(tmp_path / "run", *hopeless))
     assert status == 1
-    assert "No network could be trained" in err
+    assert "No network could be trained to a good end" in err
     assert out == ""
+
+
+def test_networks_that_end_below_what_they_had_are_named_and_never_recommended(capsys, tmp_path):
+    run = tmp_path / "run"
+    assert cnnarch(capsys, *search(run))[0] == 0
+    feeble = ("--recipe", "digits-final", "steps=[[1e-7,1]]")
+    status, out, err = cnnarch(capsys, *finalize(run, *feeble, "--onnx"))
+    assert status == 1
+    results = json.loads((run / "final" / "results.json").read_text())
+    failed = {lost["name"] for lost in results["failed"]}
+    assert "01" in failed  # the best of the search
+    assert not failed & {row["name"] for row in results["networks"]}
+    assert len(re.findall("Failed, not to be used", err)) == len(failed)
+    assert "01.safetensors" not in out
+    assert {lost["status"] for lost in results["failed"]} <= {"worse", "collapsed"}
+    for lost in results["failed"]:
+        card = load_network(run / "final" / lost["name"]).card
+        assert card["failed"].startswith(lost["status"])
+        assert not (run / "final" / f"{lost['name']}.onnx").exists()
+
+
+def test_what_is_trained_can_be_named_or_be_the_front(capsys, finalized, tmp_path):
+    text = "[C(8,3,1), SM(10)]"
+    one = ("--recipe", "digits-final", "steps=[[0.05,1]]", "--out", tmp_path / "named")
+    status, _, err = cnnarch(capsys, *finalize(finalized, "--architecture", text), *one)
+    assert status == 0, err
+    assert weights(tmp_path / "named" / "01").keys() == {
+        f"{layer}.{kind}" for layer in ("1:C(8,3,1).0", "2:SM(10).1") for kind in ("weight", "bias")
+    }
+    wrong = finalize(finalized, "--architecture", "[C(8,3,1), SM(7)]")
+    status, _, err = cnnarch(capsys, *wrong)
+    assert status == 2
+    assert "the data has 10 classes" in err
+    summary = Run(finalized).summary
+    front = candidates(summary, 10, front=True)
+    for candidate in front:
+        assert not [
+            row
+            for row in summary.best
+            if row.parameters < candidate.parameters
+            and row.accuracy >= candidate.validation_accuracy
+        ]
+    sizes = [candidate.parameters for candidate in front]
+    assert sizes == sorted(sizes, reverse=True)
 
 
 def damage(folder, kind):

@@ -1,21 +1,31 @@
 """Final trainings without the command line: interrupted, divergent, failing."""
 
+import dataclasses
 from concurrent.futures import Executor, Future
 
+import numpy as np
 import pytest
+import torch
 
 from gym_cnnarch import Architecture, InvalidInput
+from gym_cnnarch.shapes import count_parameters
 from tests.helpers.final_tasks import equal, task, weights
-from train_eval.final.finalize import Candidate, in_order_of_ending
-from train_eval.final.training import Final, train_final
+from train_eval import load_network
+from train_eval.data.sources import load_dataset
+from train_eval.final.checkpoint import EpochResult
+from train_eval.final.finalize import Candidate, in_order_of_ending, predict
+from train_eval.final.judging import shortcoming
+from train_eval.final.recipe import FinalRecipe
+from train_eval.final.training import Final, FinalTask, train_final
 from train_eval.parallel.worker import WorkerDied
+from train_eval.training.recipe import Recipe
 
 
 class Stop(Exception):
     """Ends a training."""
 
 
-def stop(epoch, loss):
+def stop(epoch):
     raise Stop
 
 
@@ -56,6 +66,105 @@ def test_momentum_may_be_zero(tmp_path):
     parts = train_final(network, data, tmp_path / "parts")
     assert parts.losses == train_final(network, data, tmp_path / "whole").losses
     assert equal(weights(tmp_path / "parts"), weights(tmp_path / "whole"))
+
+
+RICH = {
+    "optimizer": "adamw", "batch_norm": True, "dropout": False, "averaging": 0.95,
+    "label_smoothing": 0.1, "colour": 0.1, "class_weights": True, "weight_decay": 0.05,
+    "steps": [[0.01, 3]],
+}  # fmt: skip
+
+
+def test_all_of_the_state_is_in_the_checkpoint(tmp_path):
+    architecture = Architecture.parse("[C(4,3,1), C(4,3,1), FC(16), SM(10)]")
+    data = task(tmp_path, **RICH).prepare()
+    for _ in range(2):
+        with pytest.raises(Stop):
+            train_final(architecture, data, tmp_path / "parts", on_epoch=stop)
+    with pytest.raises(InvalidInput, match="of another training"):
+        train_final(Architecture.parse("[SM(10)]"), data, tmp_path / "parts")
+    parts = train_final(architecture, data, tmp_path / "parts")
+    whole = train_final(architecture, data, tmp_path / "whole")
+    assert parts.losses == whole.losses
+    assert parts.best.accuracy == whole.best.accuracy
+    assert equal(weights(tmp_path / "parts"), weights(tmp_path / "whole"))
+    assert sorted(path.suffix for path in tmp_path.glob("whole*")) == [".json", ".safetensors"]
+
+
+def test_the_best_epoch_is_kept_with_batch_normalisation_folded(tmp_path):
+    architecture = Architecture.parse("[C(4,3,1), C(4,3,1), FC(16), SM(10)]")
+    data = task(tmp_path, **RICH | {"steps": [[0.05, 6]], "averaging": 0.0}).prepare()
+    epochs = []
+    final = train_final(architecture, data, tmp_path / "x", on_epoch=epochs.append)
+    assert final.best.accuracy == max(epoch.accuracy for epoch in epochs)
+    trained = load_network(tmp_path / "x")
+    assert trained.card["epochs"] == [dataclasses.asdict(epoch) for epoch in epochs]
+    images = data.validation.batch(torch.arange(len(data.validation))).numpy().astype(np.uint8)
+    answers = predict(trained, images).argmax(1)
+    hits = (answers == data.validation.labels.numpy()).mean()
+    assert hits == pytest.approx(final.best.accuracy, abs=1e-9)
+    assert count_parameters(architecture, (1, 8, 8)) == sum(
+        parameter.numel() for parameter in trained.network.parameters()
+    )
+
+
+def test_training_and_validation_images_are_disjoint(tmp_path):
+    data = task(tmp_path).prepare()
+    assert (len(data.images), len(data.validation)) == (1293, 144)
+    shown = {image.tobytes() for image in data.images.batch(torch.arange(1293)).numpy()}
+    held_out = data.validation.batch(torch.arange(144)).numpy()
+    assert not [image for image in held_out if image.tobytes() in shown]
+
+
+def test_a_data_set_s_own_validation_images_judge_and_nothing_is_held_out(tmp_path):
+    recipe = FinalRecipe.from_spec({"preset": "one-cycle", "steps": [[0.05, 1]]})
+    data = FinalTask("cluttered_digits", None, None, recipe, "cpu", str(tmp_path), {}).prepare()
+    assert len(data.images) == len(load_dataset("cluttered_digits").labels)
+    assert len(data.validation) == len(load_dataset("cluttered_digits", part="validation").labels)
+
+
+def epoch_of(accuracy, answered=10, shown=10):
+    return EpochResult(1, 1, 0.5, accuracy, 0.5, answered, shown)
+
+
+def test_below_what_it_had_is_beyond_what_chance_explains_once_in_a_hundred():
+    rng = np.random.default_rng(0)
+    found = [
+        shortcoming(epoch_of(after / 200), 200, before / 400, 400)
+        for before, after in zip(
+            rng.binomial(400, 0.8, 20_000), rng.binomial(200, 0.8, 20_000), strict=True
+        )
+    ]
+    assert sum(wrong is not None for wrong in found) / 20_000 == pytest.approx(0.01, abs=0.003)
+
+
+@pytest.mark.parametrize(
+    ("epoch", "before", "status"),
+    [
+        (epoch_of(0.65, 6, 6), 0.9, "worse"),
+        (epoch_of(0.88, 6, 6), 0.9, None),
+        (epoch_of(0.65, 6, 6), None, None),
+        (epoch_of(0.65, 2, 6), None, "collapsed"),
+        (epoch_of(0.95, 1, 2), 0.95, "collapsed"),
+        (epoch_of(0.95, 4, 6), 0.95, None),
+        (EpochResult(1, 1, 0.5), 0.95, None),
+    ],
+)
+def test_networks_that_fell_behind_or_collapsed_have_failed(epoch, before, status):
+    wrong = shortcoming(epoch, 122, before, 244)
+    assert (wrong and wrong[0]) == status
+
+
+def test_of_few_images_there_are_more_epochs(tmp_path):
+    recipe = FinalRecipe(steps=((0.1, 4), (0.01, 2)), batch_size=100, least_steps=60)
+    assert recipe.for_images(5000).steps == recipe.steps
+    assert recipe.for_images(500).steps == ((0.1, 8), (0.01, 4))
+
+
+def test_what_is_left_open_is_as_in_the_search():
+    search = Recipe(dropout=False, batch_norm=True, metric="balanced_accuracy")
+    final = FinalRecipe(batch_norm=False).as_in(search)
+    assert (final.dropout, final.batch_norm, final.metric) == (False, False, "balanced_accuracy")
 
 
 def test_a_training_that_cannot_be_done_does_not_end_the_others():

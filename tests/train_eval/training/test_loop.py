@@ -52,7 +52,7 @@ def test_equal_seeds_give_equal_results_and_others_do_not(digits):
 
 def test_the_result_describes_the_training(digits):
     epochs = []
-    result = train(SMALL, digits, QUICK, 0, lambda epoch, accuracy: epochs.append(accuracy))
+    result = train(SMALL, digits, QUICK, 0, lambda epoch, accuracy, loss: epochs.append(accuracy))
     assert result.status == "ok"
     assert result.accuracy == max(result.curve) > 0.7
     assert list(result.curve) == epochs
@@ -321,7 +321,7 @@ def test_without_restarts_a_loss_that_is_not_finite_is_diverged(digits, monkeypa
 
 def test_time_in_which_the_process_does_not_work_is_not_counted(digits):
     recipe = dataclasses.replace(QUICK, time_limit=1.5)
-    result = train(SMALL, digits, recipe, 0, lambda epoch, accuracy: time.sleep(1))
+    result = train(SMALL, digits, recipe, 0, lambda epoch, accuracy, loss: time.sleep(1))
     assert result.status == "ok"
     assert result.train_seconds > 2
 

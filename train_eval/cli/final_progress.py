@@ -1,0 +1,88 @@
+"""How final trainings go, on the terminal."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from train_eval.final.checkpoint import EpochResult
+from train_eval.final.finalize import Candidate, Watch
+from train_eval.final.training import EPOCHS_SUFFIX, Final
+from train_eval.output import console
+from train_eval.output.console import duration
+from train_eval.output.progress import Facts, Progress
+
+
+class FinalProgress(Watch):
+    """Shows the epochs of each network that is trained, and says how each ended."""
+
+    def __init__(self) -> None:
+        self._folder = Path()
+        self._going: dict[str, EpochResult] = {}  # by the network's name, its last epoch
+        self._ended: set[str] = set()
+        self._progress: Progress | None = None
+        self._names: list[str] = []
+
+    def __enter__(self) -> "FinalProgress":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._progress is not None:
+            self._progress.__exit__(*error)
+
+    def began(self, chosen: Sequence[Candidate], folder: Path) -> None:
+        """Says what is trained."""
+        self._folder, self._names = folder, [candidate.name for candidate in chosen]
+        console.note(f"Training {len(chosen)} networks to the end in {folder}.")
+        self._progress = Progress("networks", len(chosen), facts=self._facts)
+        self._progress.__enter__()
+
+    def waiting(self) -> None:
+        """Reads the epochs so far."""
+        for name in self._names:
+            if name not in self._ended:
+                self._going |= _last_epoch(self._folder / f"{name}{EPOCHS_SUFFIX}", name)
+        if self._progress is not None and self._going:
+            self._progress.remind()
+
+    def ended(self, candidate: Candidate, final: Final) -> None:
+        """Says how a network's training ended."""
+        self._going.pop(candidate.name, None)
+        self._ended.add(candidate.name)
+        console.note(
+            f"{len(self._ended)}/{len(self._names)}  {candidate.name}  {final.status}, "
+            f"{_how(final)}, {duration(final.seconds)}  {candidate.architecture}"
+        )
+        if self._progress is not None:
+            self._progress.advance(quiet=True)
+
+    def _facts(self) -> Facts:
+        """Of each network in training its epoch, and the time left for all."""
+        facts = [(name, _in_words(epoch)) for name, epoch in sorted(self._going.items())]
+        done = len(self._ended) + sum(e.epoch / e.epochs for e in self._going.values())
+        if done and self._progress is not None:
+            left = self._progress.elapsed * (len(self._names) - done) / done
+            facts.append(("time left", duration(left)))
+        return facts
+
+
+def _last_epoch(file: Path, name: str) -> dict[str, EpochResult]:
+    """The last whole line of a file of epochs, if there is one."""
+    try:
+        lines = file.read_text().split("\n")[:-1]
+        return {name: EpochResult(**json.loads(lines[-1]))} if lines else {}
+    except (OSError, ValueError, TypeError):  # not there yet, or gone: the training has ended
+        return {}
+
+
+def _in_words(epoch: EpochResult) -> str:
+    words = f"epoch {epoch.epoch}/{epoch.epochs}, loss {epoch.loss:.4f}"
+    return words if epoch.accuracy is None else f"{words}, accuracy {epoch.accuracy:.2%}"
+
+
+def _how(final: Final) -> str:
+    if final.best is None:
+        return final.message or "no epoch was finished"
+    words = f"training loss {final.best.loss:.4f}"
+    if final.best.accuracy is None:
+        return words
+    return f"{words}, validation accuracy {final.best.accuracy:.2%} in epoch {final.best.epoch}"

@@ -10,7 +10,7 @@ import tyro
 from PIL import Image
 
 from tests.helpers.commands import cnnarch
-from train_eval.cli.cnnarch import Command
+from train_eval.cli.commands import Command
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

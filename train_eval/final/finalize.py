@@ -16,6 +16,7 @@ from gym_cnnarch.files import replace_json
 from gym_cnnarch.shapes import count_parameters, layer_shapes
 from train_eval.data.sources import ImageData, has_test_images, load_train_and_test
 from train_eval.environments import make_env, needs_training
+from train_eval.final.card import sealed
 from train_eval.final.checkpoint import EpochResult
 from train_eval.final.judging import shortcoming
 from train_eval.final.recipe import FinalRecipe
@@ -371,7 +372,7 @@ def write_results(folder: Path, results: FinalResults, onnx: bool) -> None:
 def _add_to_card(file: Path, **known: Any) -> None:
     card = json.loads(file.read_text())
     card.pop("failed", None)
-    replace_json(file, card | known)
+    replace_json(file, sealed(card | known))
 
 
 def _error(probabilities: NDArray[np.floating[Any]], labels: NDArray[np.int64]) -> float:

@@ -1,7 +1,6 @@
 """Trained networks as files that anyone can use: safetensors, a JSON card, ONNX."""
 
 import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,8 @@ from torch import Tensor, nn
 from gym_cnnarch import Architecture, InvalidInput
 from gym_cnnarch.files import replace_file, replace_json
 from train_eval.data.pictures import read_picture, to_array
+from train_eval.final.card import FORMAT, check_unchanged, read_card, sealed
 from train_eval.training.network import build_network
-
-FORMAT = 1
-"""Version of the card."""
 
 
 class ContrastNormalisation(nn.Module):
@@ -98,12 +95,12 @@ class TrainedNetwork(nn.Module):
 
 
 def save_network(network: nn.Module, card: dict[str, Any], path: Path) -> None:
-    """Writes PATH.safetensors and PATH.json, the card with the weights' checksum last."""
+    """Writes PATH.safetensors and PATH.json, the card with the checksums of both last."""
     weights = path.with_suffix(".safetensors")
     save_tensors(network.state_dict(), weights)
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
     complete = {"format": FORMAT, **card, "weights_sha256": digest}
-    replace_json(path.with_suffix(".json"), complete)
+    replace_json(path.with_suffix(".json"), sealed(complete))
 
 
 def save_tensors(
@@ -125,7 +122,7 @@ def load_network(path: str | Path) -> TrainedNetwork:
     """
     path = Path(path)
     weights, card_file = path.with_suffix(".safetensors"), path.with_suffix(".json")
-    card = _read_card(card_file)
+    card = read_card(card_file)
     try:
         content = weights.read_bytes()
         tensors = load(content)
@@ -135,9 +132,10 @@ def load_network(path: str | Path) -> TrainedNetwork:
         raise InvalidInput(f"The weights {weights} are damaged: {error}.") from error
     architecture = Architecture.parse(card["architecture"])
     shape = tuple(card["input_shape"])
-    network = build_network(architecture, shape, len(card["class_names"]), card["dropout"])
+    with torch.device("meta"):  # no memory before it is known that the weights fit
+        network = build_network(architecture, shape, len(card["class_names"]), card["dropout"])
     try:
-        network.load_state_dict(tensors)
+        network.load_state_dict(tensors, assign=True)
     except RuntimeError as error:
         raise InvalidInput(
             f"The card {card_file} does not fit the weights {weights}: they are not of "
@@ -147,6 +145,7 @@ def load_network(path: str | Path) -> TrainedNetwork:
         raise InvalidInput(
             f"The weights {weights} are not those of the card: the checksum differs."
         )
+    check_unchanged(card, card_file)
     return TrainedNetwork(network, card).eval()
 
 
@@ -179,21 +178,3 @@ def export_onnx(trained: TrainedNetwork, path: Path) -> None:
     )  # fmt: skip
     assert program is not None, "dynamo=True gives a program"
     program.save(str(path))
-
-
-def _read_card(path: Path) -> dict[str, Any]:
-    try:
-        card: dict[str, Any] = json.loads(path.read_text())
-    except FileNotFoundError as error:
-        raise InvalidInput(f"There is no card {path}: expected a finalized network.") from error
-    except (OSError, ValueError) as error:
-        raise InvalidInput(f"The card {path} is damaged: {error}.") from error
-    needed = {
-        "format", "architecture", "input_shape", "image_size", "normalisation", "class_names",
-        "dropout", "weights_sha256",
-    }  # fmt: skip
-    if not isinstance(card, dict) or not needed <= card.keys():
-        raise InvalidInput(f"{path} is not the card of a network: get it anew.")
-    if card["format"] > FORMAT:
-        raise InvalidInput(f"{path} was written by a newer version of gym-cnnarch: upgrade it.")
-    return card

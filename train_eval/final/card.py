@@ -84,7 +84,7 @@ def _check(card: dict[str, Any]) -> None:
     for name in ("mean", "std"):
         numbers = items(normalisation, name, int, float)
         if len(numbers) != channels or not all(map(math.isfinite, numbers)):
-            raise ValueError(f"{name} must be a number a channel, but is {normalisation[name]}")
+            raise ValueError(f"{name} must be a number a channel, but is {numbers}")
     if normalisation["kind"] != "channels" or min(normalisation["std"]) <= 0:
         raise ValueError(f"normalisation cannot be {normalisation}")
 

@@ -14,6 +14,7 @@ from train_eval.records.rows import COLUMNS, FORMAT, MIGRATIONS, TABLES, digest,
 from train_eval.records.run_settings import RunSettings
 
 _APPLICATION_ID = 0x434E4E41  # "CNNA"
+_UNREADABLE = (sqlite3.Error, UnicodeDecodeError)  # the latter of a message with damaged text
 _BUSY_SECONDS = 60.0  # how long to wait for another process's transaction
 
 Made = TypeVar("Made")
@@ -102,7 +103,7 @@ class Store:
             self._db.execute("PRAGMA synchronous = FULL")
             self._db.create_function("digest", -1, lambda *row: digest(row), deterministic=True)
             self._prepare()
-        except (sqlite3.Error, OSError) as error:
+        except (*_UNREADABLE, OSError) as error:
             if isinstance(error, sqlite3.DatabaseError) and "not a database" in str(error):
                 raise InvalidInput(
                     f"{path} is not a store of gym-cnnarch, or its beginning is damaged: name "
@@ -148,7 +149,7 @@ class Store:
         """
         ((answer, *_), *_) = self._read("PRAGMA integrity_check(1)", ())
         if answer != "ok":
-            raise self._damaged(str(answer))
+            raise self._damaged(" ".join(str(answer).split()))
         for table, columns in COLUMNS.items():
             for row in self._read(f"SELECT {', '.join(columns)}, digest FROM {table}", ()):
                 self._decoded(row, tuple)
@@ -174,7 +175,7 @@ class Store:
         except BaseException as error:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
-            if isinstance(error, sqlite3.Error):
+            if isinstance(error, _UNREADABLE):
                 raise StoreError(
                     f"Cannot write the store {self.path}: {error}; what was recorded before is "
                     f"safe: mend this, then run the same command again."
@@ -304,7 +305,7 @@ class Store:
     def _read(self, query: str, parameters: Any) -> list[tuple[Any, ...]]:
         try:
             return self._db.execute(query, parameters).fetchall()
-        except sqlite3.Error as error:
+        except _UNREADABLE as error:
             raise StoreError(
                 f"Cannot read the store {self.path}: {error}; restore the file from a copy."
             ) from error

@@ -276,3 +276,28 @@ def test_numbers_of_numpy_and_whole_numbers_are_stored_as_numbers(tmp_path):
     found = store.find("task", NETWORK, 2)
     assert found == replace(whole, cached=True, message="\\udcff \x00")
     assert store.episodes("other") == [EpisodeRecord(0, (1,), 1.0, "[SM(10)]", 0.0, True)]
+
+
+def test_what_sqlite_says_of_a_damaged_store_becomes_one_line(tmp_path):
+    path = tmp_path / "store.sqlite"
+    filled(path).close()
+    content = bytearray(path.read_bytes())
+    (root,) = (
+        sqlite3.connect(path)
+        .execute("SELECT rootpage FROM sqlite_master WHERE name = 'episodes'")
+        .fetchone()
+    )
+    content[(root - 1) * 4096 + 4] ^= 1  # one row less in the page's header
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match="is damaged") as info:
+        Store(path).check()
+    assert "\n" not in str(info.value)
+
+
+def test_a_damaged_text_in_a_message_of_sqlite_is_one_sentence(tmp_path):
+    path = tmp_path / "store.sqlite"
+    filled(path).close()
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"TABLE evaluations (", b"TABEL eval\x87ations ("))
+    with pytest.raises((StoreError, InvalidInput), match="store"):
+        Store(path).check()

@@ -35,7 +35,7 @@ class BenchmarkCommand(EvaluatorOptions):
     MODULE:CLASS (your own), or a label of --settings."""
     settings: Path | None = None
     """JSON file of agents with their settings, such as
-    {"slow": {"name": "metaqnn", "alpha": 0.005}, "wide": {"name": "sb3:PPO", "n_steps": 256}}."""
+    `{"slow": {"name": "metaqnn", "alpha": 0.005}, "wide": {"name": "sb3:PPO", "n_steps": 256}}`."""
     seeds: int = 10
     """Runs of each agent, with seeds 0, 1, 2, ..."""
     sb3_seeds: int | None = None

@@ -25,7 +25,7 @@ class FinalOptions:
 
     recipe: tuple[str, ...] = ()
     """How the networks are trained: a preset (paper-final, short-final, one-cycle, digits-final)
-    and settings, such as one-cycle steps=[[0.1,30]] batch_size=256; see
+    and settings, such as `--recipe one-cycle steps=[[0.1,30]] batch_size=256`; see
     train_eval/final/recipe.py. Default: one-cycle."""
     seed: int = 0
     """Seed of the trainings."""

@@ -1,6 +1,7 @@
 """Options that several commands share."""
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -35,11 +36,11 @@ class EnvOptions:
     Default: the user's cache."""
     recipe: tuple[str, ...] = ()
     """How a network is trained: a preset (paper, quick, digits) and settings, such as
-    'quick epochs=5 image_size=32 time_limit=600'; see train_eval/training/recipe.py. Default: the
-    environment's."""
+    `--recipe quick epochs=5 image_size=32 time_limit=600`; see train_eval/training/recipe.py.
+    Default: the environment's."""
     search_space: tuple[str, ...] = ()
     """Limits of the space: a preset (metaqnn, metaqnn-18, digits, small) and limits, such as
-    'metaqnn max_layers=6 conv_filters=[16,32]'. Default: the environment's."""
+    `--search-space metaqnn max_layers=6 conv_filters=[16,32]`. Default: the environment's."""
     table: Path | None = None
     """For environments that look results up: a shipped table, or a file that cnnarch table build
     wrote."""
@@ -101,10 +102,14 @@ class EvaluatorOptions(TrainingOptions):
         return changed
 
 
+_SETTINGS = re.compile(r"\s+(?=[a-z_]+=)")  # between settings that came as one quoted word
+
+
 def specification(registered: Any, words: tuple[str, ...]) -> dict[str, Any]:
     """``quick epochs=5`` as plain data; without a preset the settings change the registered one."""
     base = {"preset": registered} if isinstance(registered, str) else dict(registered or {})
-    for position, word in enumerate(words):
+    parts = [part for word in words for part in _SETTINGS.split(word.strip())]
+    for position, word in enumerate(parts):
         name, separator, text = word.partition("=")
         if not separator:
             if position:

@@ -44,8 +44,8 @@ class SearchCommand(ExecutorOptions, EvaluatorOptions):
     replay: int | None = None
     """Episodes that are replayed after each network (K in the paper). Default: 100."""
     schedule: tuple[str, ...] = ()
-    """Epsilon schedule as EPSILON:NETWORKS, such as 1.0:80 0.5:40 0.1:30, scaled to the budget if
-    that is given. Default: the paper's."""
+    """Epsilon schedule as EPSILON:NETWORKS, such as `--schedule 1.0:80 0.5:40 0.1:30`, scaled to
+    the budget if that is given. Default: the paper's."""
     lookahead: int | None = None
     """Episodes that the agent may act ahead of what it has learned; 1 is the paper's algorithm. The
     run depends on it, and not on the number of workers. Default: the recorded one of a run that is
@@ -145,7 +145,8 @@ def _what_was_read(evaluator: Any) -> list[str]:
 
 def _schedule(words: tuple[str, ...]) -> EpsilonSchedule:
     try:
-        phases = tuple((float(e), int(n)) for e, n in (word.split(":") for word in words))
+        pairs = (word.split(":") for word in " ".join(words).split())
+        phases = tuple((float(e), int(n)) for e, n in pairs)
         return EpsilonSchedule(phases)
     except ValueError as error:
         raise InvalidInput(

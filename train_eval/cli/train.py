@@ -16,7 +16,7 @@ class TrainCommand(TrainingOptions):
     """Train one network and show its curve, parameters, MACs and seconds."""
 
     architecture: tyro.conf.Positional[str] = tyro.MISSING
-    """The network, such as "[C(16,3,1), P(2,2), FC(32), SM(10)]"."""
+    """The network, such as `"[C(16,3,1), P(2,2), FC(32), SM(10)]"`."""
     seed: int = 0
     """Seed of the training."""
 

@@ -41,7 +41,7 @@ ENVIRONMENTS: dict[str, dict[str, Any]] = {
         "search_space": "small",
         "recipe": "cluttered-digits",
     },
-    "CNNArch-v0": {"dataset": None, "search_space": "metaqnn", "recipe": "quick"},
+    "CNNArch-v0": {"dataset": None, "search_space": "metaqnn", "recipe": "own"},
     "CNNArch-CIFAR10Table-v0": {"evaluator": TABLE, "table": "cifar10-16x16"},
 }
 

@@ -190,7 +190,7 @@ class Run:
 
     def finalize(
         self,
-        recipe: "str | Mapping[str, Any] | FinalRecipe" = "one-cycle",
+        recipe: "str | Mapping[str, Any] | FinalRecipe" = "own-final",
         networks: int = 10,
         ensemble: int = 5,
         folder: str | Path | None = None,

@@ -24,9 +24,9 @@ class FinalOptions:
     """Options of final trainings."""
 
     recipe: tuple[str, ...] = ()
-    """How the networks are trained: a preset (paper-final, short-final, one-cycle, digits-final)
-    and settings, such as `--recipe one-cycle steps=[[0.1,30]] batch_size=256`; see
-    train_eval/final/recipe.py. Default: one-cycle."""
+    """How the networks are trained: a preset (own-final, paper-final, short-final, one-cycle,
+    digits-final) and settings, such as `--recipe one-cycle steps=[[0.1,30]] batch_size=256`; see
+    train_eval/final/recipe.py. Default: own-final."""
     seed: int = 0
     """Seed of the trainings."""
     dataset: str | None = None

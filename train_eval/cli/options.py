@@ -35,9 +35,9 @@ class EnvOptions:
     """Folder that holds torchvision's files of the data set, or to which they are downloaded.
     Default: the user's cache."""
     recipe: tuple[str, ...] = ()
-    """How a network is trained: a preset (paper, quick, digits) and settings, such as
-    `--recipe quick epochs=5 image_size=32 time_limit=600`; see train_eval/training/recipe.py.
-    Default: the environment's."""
+    """How a network is trained: a preset (own-quick, own, own-long, paper, quick, digits) and
+    settings, such as `--recipe own epochs=5 image_size=32 time_limit=600`; see
+    train_eval/training/recipe.py. Default: the environment's."""
     search_space: tuple[str, ...] = ()
     """Limits of the space: a preset (metaqnn, metaqnn-18, digits, small) and limits, such as
     `--search-space metaqnn max_layers=6 conv_filters=[16,32]`. Default: the environment's."""

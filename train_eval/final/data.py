@@ -19,7 +19,7 @@ from train_eval.data.sources import (
 )
 from train_eval.final.recipe import FinalRecipe
 from train_eval.records.run_directory import versions
-from train_eval.training.augmentation import mirrors
+from train_eval.training.augmentation import mirrors, translated
 from train_eval.training.batches import Images, class_weights
 from train_eval.training.recipe import Recipe
 
@@ -60,7 +60,8 @@ class FinalData:
             )
             chosen = chosen[some]
         mirror = mirrors(recipe.mirror, dataset, data.images.shape[1])
-        recipe = dataclasses.replace(recipe.as_in(Recipe()), mirror=mirror)
+        translation = translated(recipe.translation, data.images.shape[2])
+        recipe = dataclasses.replace(recipe.as_in(Recipe()), mirror=mirror, translation=translation)
         self.recipe = recipe.for_images(len(chosen))
         self.device = device
         self.images = Images(data, chosen, device)

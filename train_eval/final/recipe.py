@@ -13,7 +13,7 @@ from train_eval.training.recipe import Metric, Recipe, has_type
 
 NORMALISATIONS = ("contrast", "channels")
 
-DEFAULT = "one-cycle"
+DEFAULT = "own-final"
 """The preset of those who name none."""
 
 
@@ -36,7 +36,8 @@ class FinalRecipe:
             normalisation); ``channels``: each channel by the training images' statistics.
         mirror: Whether an image is mirrored half of the time; None: where the data set allows, see
             ``mirrors``.
-        translation: Most pixels by which an image is moved in either direction, zeros following.
+        translation: Most pixels by which an image is moved in either direction, zeros following;
+            None: an eighth of its side.
         dropout, batch_norm, metric: See ``Recipe``; None: as in the search.
         validation_size: Training images held out: a number, or a share of them if below 1. After
             each epoch the network is judged by them, the best epoch is kept, and networks are
@@ -65,7 +66,7 @@ class FinalRecipe:
     averaging: float = 0.0
     normalisation: str = "contrast"
     mirror: bool | None = None
-    translation: int = 5
+    translation: int | None = 5
     colour: float = 0.0
     dropout: bool | None = None
     batch_norm: bool | None = None
@@ -167,6 +168,18 @@ _ONE_CYCLE = FinalRecipe(
 )
 
 PRESETS: dict[str, FinalRecipe] = {
+    "own-final": FinalRecipe(
+        steps=((0.01, 20),),
+        least_steps=2000,
+        one_cycle=True,
+        batch_size=32,
+        optimizer="adamw",
+        weight_decay=0.05,
+        label_smoothing=0.1,
+        translation=None,
+        normalisation="channels",
+        validation_size=0.1,
+    ),
     "paper-final": FinalRecipe(),
     "short-final": FinalRecipe(steps=((0.025, 12), (0.0025, 6), (0.00025, 2))),
     "one-cycle": _ONE_CYCLE,
@@ -174,6 +187,7 @@ PRESETS: dict[str, FinalRecipe] = {
         _ONE_CYCLE, steps=((0.05, 20),), batch_size=32, translation=1
     ),
 }
-"""``paper-final``: the paper's 300 epochs, meant for a GPU. ``short-final``: its steps in 20.
+"""``own-final``: 20 epochs, 2,000 steps at least, of AdamW with one-cycle learning rates and moved
+images. ``paper-final``: the paper's 300 epochs, meant for a GPU. ``short-final``: its steps in 20.
 ``one-cycle``: 15 epochs with one-cycle learning rates and weight decay. ``digits-final``: 20 such
 epochs in small batches for the embedded digits."""

@@ -233,7 +233,9 @@ class _Training:
                 rate = recipe.learning_rate(epoch, number / len(batches))
                 set_learning_rate(state.optimizer, rate)
                 images = self._normalise(data.images.batch(positions))
-                images = augment(images, bool(recipe.mirror), recipe.translation, recipe.colour)
+                images = augment(
+                    images, bool(recipe.mirror), recipe.translation or 0, recipe.colour
+                )
                 with self._precision.autocast():
                     logits = network(images.contiguous(memory_format=torch.channels_last))
                 loss = nn.functional.cross_entropy(

@@ -22,6 +22,11 @@ def mirrors(asked: bool | None, dataset: str, channels: int) -> bool:
     return channels == _COLOURED if own else dataset not in _DIGITS
 
 
+def translated(asked: int | None, side: int) -> int:
+    """Most pixels by which an image is moved: a recipe's setting; None: an eighth of its side."""
+    return side // 8 if asked is None else asked
+
+
 def augment(images: Tensor, mirror: bool, translation: int, colour: float = 0.0) -> Tensor:
     """Mirrors, moves and recolours each image at random; what is switched off draws no numbers.
 

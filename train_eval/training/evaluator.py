@@ -16,7 +16,7 @@ from train_eval.data.sources import (
     load_train_and_test,
 )
 from train_eval.records.store import Store
-from train_eval.training.augmentation import mirrors
+from train_eval.training.augmentation import mirrors, translated
 from train_eval.training.batches import TrainingData
 from train_eval.training.device import find_device
 from train_eval.training.loop import EpochCallback, train
@@ -65,7 +65,8 @@ class Trainer:
             else (load_dataset(dataset, data_root, "train", size), None)
         )
         mirror = mirrors(self.recipe.mirror, dataset, data.images.shape[1])
-        self.recipe = dataclasses.replace(self.recipe, mirror=mirror)
+        translation = translated(self.recipe.translation, data.images.shape[2])
+        self.recipe = dataclasses.replace(self.recipe, mirror=mirror, translation=translation)
         validation = load_own_validation(dataset, data, data_root, size)
         self.data = TrainingData(data, self.recipe, find_device(device), tested, validation)
         self.dataset = dataset

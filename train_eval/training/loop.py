@@ -162,7 +162,7 @@ class _Attempt:
     def _augmented(self, images: Tensor) -> Tensor:
         """(B, channels, n, n) of the same, changed at random as the recipe says."""
         recipe = self.recipe
-        changed = augment(images, bool(recipe.mirror), recipe.translation, recipe.colour)
+        changed = augment(images, bool(recipe.mirror), recipe.translation or 0, recipe.colour)
         return changed.contiguous(memory_format=torch.channels_last)
 
     @torch.no_grad()

@@ -43,7 +43,8 @@ class Recipe:
             are evaluated by that average. 0 for none.
         mirror: Whether an image is mirrored half of the time; None: where the data set allows, see
             ``mirrors``.
-        translation: Most pixels by which an image is moved in training.
+        translation: Most pixels by which an image is moved in training; None: an eighth of its
+            side.
         colour: Most by which a channel's scale and mean are changed in training, in shares and
             standard deviations.
         metric: What is measured on the validation images after each epoch, and so the reward:
@@ -84,7 +85,7 @@ class Recipe:
     class_weights: bool = False
     averaging: float = 0.0
     mirror: bool | None = False
-    translation: int = 0
+    translation: int | None = 0
     colour: float = 0.0
     metric: Metric = "accuracy"
     restart_on: RestartOn = "chance"
@@ -164,11 +165,31 @@ def _names(types: Any) -> str:
     return getattr(types, "__name__", None) or str(types).replace(" | ", " or ")
 
 
+_OWN = Recipe(
+    epochs=6,
+    steps=600,
+    batch_size=32,
+    optimizer="adamw",
+    learning_rate=0.02,
+    schedule="one-cycle",
+    weight_decay=0.05,
+    label_smoothing=0.1,
+    mirror=None,
+    restart_on="loss",
+    dropout=False,
+    batch_norm=True,
+    validation_size=0.2,
+    train_size=10_000,
+)
+
 PRESETS: dict[str, Recipe] = {
     "paper": Recipe(),
     "quick": Recipe(
         epochs=4, decay_every=2, restart_on="loss", validation_size=0.2, train_size=10_000
     ),
+    "own-quick": dataclasses.replace(_OWN, epochs=3, steps=300, train_size=4000),
+    "own": _OWN,
+    "own-long": dataclasses.replace(_OWN, epochs=15, steps=2000, translation=None, train_size=None),
     "digits": Recipe(
         epochs=12, batch_size=32, learning_rate=0.003, decay_every=6, validation_size=360
     ),
@@ -186,6 +207,8 @@ PRESETS: dict[str, Recipe] = {
 }
 """``paper``: the paper's search phase, meant for a GPU. ``quick``: a fifth of the epochs, at most
 10,000 training images, a fifth of the images for validation; for one's own data and for CPUs, and
-a network that learns slowly keeps its accuracy.
+a network that learns slowly keeps its accuracy. ``own-quick``, ``own``, ``own-long``: for one's own
+data, by batch normalisation, AdamW and one-cycle learning rates; at least 300, 600 and 2,000 steps
+however few the images are, of at most 4,000, 10,000 and all images (see docs/recipes.md).
 ``digits``: small batches and a larger learning rate for the 1,437 embedded digits.
 ``cluttered-digits``: four epochs with batch normalisation for the embedded cluttered digits."""

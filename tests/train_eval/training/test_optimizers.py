@@ -9,8 +9,9 @@ from torch import nn
 
 from gym_cnnarch import Architecture
 from train_eval.data.sources import load_dataset
-from train_eval.training.augmentation import augment, mirrors
+from train_eval.training.augmentation import augment, mirrors, translated
 from train_eval.training.batches import TrainingData
+from train_eval.training.evaluator import TrainingEvaluator
 from train_eval.training.loop import train
 from train_eval.training.network import build_network, fold_batch_norm
 from train_eval.training.optimizers import WeightAverage, make_optimizer, one_cycle
@@ -134,6 +135,27 @@ def test_colours_change_by_channel_within_their_bounds():
     assert found.min() >= 1 - 0.2 - 0.2
     assert found.max() > 1.25
     assert not torch.equal(found[:, 0], found[:, 1])
+
+
+def test_an_image_is_moved_by_an_eighth_of_its_side_unless_asked():
+    assert [translated(None, side) for side in (4, 8, 28, 32)] == [0, 1, 3, 4]
+    assert translated(2, 32) == 2
+
+
+def test_few_images_of_one_s_own_are_learned(tmp_path):
+    """160 images, of which one in five has a brighter patch."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 156, (160, 16, 16), dtype=np.uint8)
+    labels = np.arange(160) % 5 == 0
+    for chosen in np.flatnonzero(labels):
+        row, column = rng.integers(0, 13, 2)
+        images[chosen, row : row + 4, column : column + 4] += 100
+    np.savez(tmp_path / "x.npz", x_train=images, y_train=labels.astype(np.int64))
+    recipe = {"preset": "own-quick", "metric": "balanced_accuracy"}
+    evaluator = TrainingEvaluator(f"npz:{tmp_path / 'x.npz'}", recipe=recipe, device="cpu")
+    result = evaluator.train(Architecture.parse("[C(8,3,1), P(2,2), C(8,3,1), GAP(2)]"))
+    assert result.status == "ok"
+    assert result.accuracy > 0.9
 
 
 @pytest.mark.parametrize(

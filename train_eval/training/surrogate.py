@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from train_eval.records.published import read_published
 from train_eval.training.recipe import Recipe
 from train_eval.training.surrogate_fit import FOLDS, fit
 
+_CHANCE = 1.5  # times that of K balanced classes: below it, a network did not learn
 _MOST_LAYERS = 18  # of the paper's spaces
 
 
@@ -25,11 +27,12 @@ class SurrogateEvaluator:
     """Predicts the validation accuracy of any architecture of the paper's spaces.
 
     The mean of gradient-boosted trees and a support-vector regression is fitted to a CSV of
-    networks that were trained on a GPU by the paper's recipe, in the published format: a column
-    ``net`` with the network's text and columns ``acc_1``, ``acc_2``, ... with the validation
-    accuracy after each epoch. It hardly predicts above the best network that it saw: the mean of
-    what an agent finds is meaningful, its best network is not. The fit is kept in the user's cache
-    folder.
+    networks that were trained on a GPU by the paper's recipe, in one of the published formats:
+    learning curves, or a replay database. Where the file holds networks that did not learn,
+    further trees predict whether one does, and the prediction is the expected accuracy. It cannot
+    tell the best networks apart, and beyond the best that it saw it extrapolates: the mean of
+    what an agent finds is meaningful, its best network is less so. The fit is kept in the user's
+    cache folder.
 
     Args:
         dataset: The data set of the results, ``cifar10`` or another whose images are known.
@@ -47,6 +50,7 @@ class SurrogateEvaluator:
         rank_correlation: Spearman's, of these predictions.
         error: Root mean squared error of the same, in accuracy.
         best: The best accuracy that it was fitted to.
+        failures: Share of the networks that it was fitted to which did not learn.
 
     Raises:
         InvalidInput: If the file cannot be used.
@@ -69,14 +73,18 @@ class SurrogateEvaluator:
         self.input_shape, self.num_classes = DATASET_INPUTS[dataset]
         networks, accuracies = read_curves(Path(curves).expanduser())
         features = np.array([self._features(network) for network in networks])
-        self._model, self.predicted = fit(features.tobytes(), accuracies.tobytes())
+        chance = _CHANCE / self.num_classes
+        fitted = fit(features.tobytes(), accuracies.tobytes(), chance)
+        self._model, self.predicted = fitted.model, fitted.predicted
         self._residuals = accuracies - self.predicted
         self.rank_correlation = float(spearmanr(self.predicted, accuracies).statistic)
         self.error = float(np.sqrt(np.mean(self._residuals**2)))
         self._noise = noise
         self.best = float(accuracies.max())
+        self.failures = float((accuracies < chance).mean())
         content = hashlib.sha256(Path(curves).expanduser().read_bytes()).hexdigest()[:16]
         self.task = f"surrogate-{dataset}-{content}{'-noise' if noise else ''}"
+        self._known = _predictions(self.task)
 
     def evaluate(self, architecture: Architecture, seed: int = 0) -> Evaluation:
         """The predicted accuracy, at once."""
@@ -88,7 +96,10 @@ class SurrogateEvaluator:
         """The same of many networks, in a fraction of the time."""
         if not architectures:
             return []
-        predicted = self._model.predict([self._features(a) for a in architectures]).tolist()
+        if new := [a for a in dict.fromkeys(architectures) if a not in self._known]:
+            features = np.array([self._features(architecture) for architecture in new])
+            self._known.update(zip(new, self._model.predict(features).tolist(), strict=True))
+        predicted = [self._known[architecture] for architecture in architectures]
         if self._noise:
             for i, (architecture, seed) in enumerate(zip(architectures, seeds, strict=True)):
                 predicted[i] += self._residual(f"{seed}:{architecture}")
@@ -109,9 +120,11 @@ class SurrogateEvaluator:
 
     def quality(self) -> str:
         """How well it predicts networks that it was not fitted to."""
+        failures = f", {self.failures:.0%} of them failures" if self.failures else ""
         return (
-            f"surrogate of {len(self._residuals)} networks, best {self.best:.2%}: rank correlation "
-            f"{self.rank_correlation:.3f}, error {self.error:.2%} in {FOLDS}-fold cross-validation"
+            f"surrogate of {len(self._residuals)} networks{failures}, best {self.best:.2%}: rank "
+            f"correlation {self.rank_correlation:.3f}, error {self.error:.2%} in {FOLDS}-fold "
+            f"cross-validation"
         )
 
     def _features(self, architecture: Architecture) -> list[float]:
@@ -155,18 +168,32 @@ class SurrogateEvaluator:
 
 
 def read_curves(path: Path) -> tuple[list[Architecture], NDArray[np.float64]]:
-    """Networks and their best validation accuracies, (N,), of a file in the published format.
+    """Unique networks and their best validation accuracies, (N,), of a published file.
+
+    A network that comes again keeps its first result. Of a replay database, rows whose accuracy is
+    none are left out: they come from other runs.
 
     Raises:
         InvalidInput: If the file cannot be read or has another format.
     """
-    rows = read_published(path).rows
+    published = read_published(path).rows
+    # Replay databases hold rows that are not results, and networks again.
+    rows = [row for row in published if row.curve or 0 <= row.accuracy <= 1 or row.epsilon is None]
     if len(rows) < FOLDS:
         raise InvalidInput(f"{path} must have at least {FOLDS} rows, but has {len(rows)}.")
     for number, row in enumerate(rows, start=1):
         if not 0 <= row.accuracy <= 1:  # NaN too
             raise InvalidInput(f"Row {number} of {path} has no accuracy in [0, 1].")
-    return [Architecture.parse(row.text) for row in rows], np.array([row.accuracy for row in rows])
+    results: dict[Architecture, float] = {}
+    for row in rows:
+        results.setdefault(Architecture.parse(row.text), row.accuracy)
+    return list(results), np.array(list(results.values()))
+
+
+@lru_cache(maxsize=1)
+def _predictions(task: str) -> dict[Architecture, float]:
+    """The predictions of a surrogate in this process, shared by its environments."""
+    return {}
 
 
 def _receptive_field(architecture: Architecture) -> int:

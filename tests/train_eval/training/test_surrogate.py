@@ -7,10 +7,10 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
-from sklearn.model_selection import cross_val_predict
 
 from gym_cnnarch import Architecture, InvalidInput, SearchSpace
 from tests.helpers.commands import cnnarch
+from train_eval.training import surrogate_fit
 from train_eval.training.surrogate import SurrogateEvaluator, read_curves
 from train_eval.training.surrogate_fit import fit
 
@@ -81,10 +81,11 @@ def test_predictions_together_are_those_one_by_one(curves, noise):
 def test_a_fit_is_kept_and_a_damaged_one_is_made_anew(curves, tmp_path, monkeypatch):
     network = Architecture.parse("[C(64,3,1), P(2,2), SM(10)]")
     monkeypatch.setattr("train_eval.training.surrogate_fit.cache_root", lambda: tmp_path)
-    fits = []
+    fits, cross_validated = [], surrogate_fit._cross_validated
     monkeypatch.setattr(
-        "train_eval.training.surrogate_fit.cross_val_predict",
-        lambda *args, **kwargs: fits.append(1) or cross_val_predict(*args, **kwargs),
+        surrogate_fit,
+        "_cross_validated",
+        lambda *args: fits.append(1) or cross_validated(*args),
     )
 
     def predicted():
@@ -136,14 +137,60 @@ def test_agents_are_compared_on_a_surrogate(capsys, tmp_path, curves):
         "--workers", 1, "--out", tmp_path / "out",
     )  # fmt: skip
     assert status == 0, out
-    assert "validation error in percent" in out
+    assert "Validation error in percent" in out
     surrogate = SurrogateEvaluator("cifar10", curves)
+    page = (tmp_path / "out" / "benchmark.md").read_text()
+    assert f"a prediction above {surrogate.best:.2%}" in page
     with (tmp_path / "out" / "results.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 4
     for row in rows:
         predicted = surrogate.evaluate(Architecture.parse(row["incumbent"])).accuracy
         assert float(row["incumbent_reward"]) == predicted
+
+
+@pytest.fixture(scope="module")
+def replay(tmp_path_factory):
+    """A replay database: deep networks do not learn; networks come again, and rows of no result."""
+    path = tmp_path_factory.mktemp("replay") / "replay.csv"
+    rng = np.random.default_rng(0)
+    space = SearchSpace(max_layers=6)
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["net", "accuracy_best_val", "accuracy_last_val", "epsilon"])
+        for _ in range(150):
+            network = space.sample(rng)
+            accuracy = 0.1 if fails(network) else truth(network)
+            writer.writerow([network, accuracy, accuracy, 1.0])
+            writer.writerow([network, 0.5, 0.5, 0.9])
+            writer.writerow([space.sample(rng), 86.0, 86.0, 0.7])
+    return path
+
+
+def fails(network):
+    return sum(hasattr(layer, "filters") for layer in network.layers) >= 4
+
+
+def test_replay_databases_are_read_without_what_is_no_result(replay):
+    networks, accuracies = read_curves(replay)
+    assert len(set(networks)) == len(networks) <= 150
+    assert accuracies == pytest.approx([0.1 if fails(n) else truth(n) for n in networks])
+
+
+def test_failures_are_predicted_and_the_mean_is_kept(replay, curves):
+    surrogate = SurrogateEvaluator("cifar10", replay)
+    networks, accuracies = read_curves(replay)
+    failed = np.array([fails(network) for network in networks])
+    assert 0.1 < failed.mean() < 0.9
+    assert surrogate.failures == failed.mean()
+    assert SurrogateEvaluator("cifar10", curves).failures == 0
+    assert surrogate.predicted.mean() == pytest.approx(accuracies.mean(), abs=0.03)
+    rng = np.random.default_rng(1)
+    fresh = [n for n in (SearchSpace(max_layers=6).sample(rng) for _ in range(60))]
+    lost = [surrogate.evaluate(network).accuracy for network in fresh if fails(network)]
+    learned = [surrogate.evaluate(network).accuracy for network in fresh if not fails(network)]
+    assert np.mean(lost) < 0.2 < np.mean(learned)
+    assert f"{surrogate.failures:.0%} of them failures" in surrogate.quality()
 
 
 @pytest.mark.parametrize(

@@ -48,10 +48,11 @@ class Benchmark:
         kwargs: Its keyword arguments, beside the registered ones.
         task: The evaluator's task: data and recipe, or the table.
         agents: Label -> name and settings.
-        seeds: Number of seeds, 0, 1, 2, ...; an agent may have its own.
+        seeds: Number of seeds; an agent may have its own.
         budget: Number of unique networks.
         max_episodes: Number of episodes of one run at most.
         trains: Whether networks are trained: what one run trained, all others of the folder know.
+        first_seed: The first of the seeds; the others follow it.
     """
 
     env: str
@@ -62,6 +63,7 @@ class Benchmark:
     budget: int
     max_episodes: int
     trains: bool = False
+    first_seed: int = 0
 
     @classmethod
     def load(cls, folder: Path) -> "Benchmark":
@@ -75,8 +77,9 @@ class Benchmark:
 
     def pairs(self) -> Iterator[Pair]:
         """All pairs, seed by seed."""
-        for seed in range(max(self.seeds.values())):
-            yield from (Pair(label, seed) for label in self.agents if seed < self.seeds[label])
+        for number in range(max(self.seeds.values())):
+            seed = self.first_seed + number
+            yield from (Pair(label, seed) for label in self.agents if number < self.seeds[label])
 
     def run(self, pair: Pair, folder: Path) -> AgentRun:
         """The run of a pair."""
@@ -165,7 +168,7 @@ class Benchmark:
         return dataclasses.replace(self, agents=ours["agents"], seeds=ours["seeds"])
 
 
-_SHARED = ("env", "kwargs", "task", "budget", "max_episodes", "trains")
+_SHARED = ("env", "kwargs", "task", "budget", "max_episodes", "trains", "first_seed")
 _BEGUN = {LOCK, unfinished_name(BENCHMARK_FILE)}  # of a benchmark that was killed while it began
 
 

@@ -38,7 +38,7 @@ def curve(losses: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _networks(results: Results, axes: Any) -> bool:
-    _curves(axes, results, results.networks, lambda agent: agent.losses)
+    _curves(axes, results, results.networks, lambda agent: agent.curves[:, results.networks - 1])
     axes.set_xlabel("unique networks")
     return True
 
@@ -71,9 +71,9 @@ def _curves(
     axes.set_xscale("log", subs=())
     axes.xaxis.get_major_locator().set_params(subs=(1, 2, 5))
     axes.xaxis.set_major_formatter("{x:g}")
-    if results.loss == "regret":
+    if results.scale.loss == "regret":
         axes.set_ylim(0, None)
-    axes.set_ylabel(f"{results.loss} of the incumbent in percent, IQM")
+    axes.set_ylabel(f"{results.scale.loss} of the incumbent in percent, IQM")
     axes.legend(ncols=2)
 
 
@@ -83,7 +83,9 @@ def _profile(results: Results, axes: Any) -> bool:
     for number, agent in enumerate(results.agents.values()):
         shares = comparison.performance_profile(100 * agent.final, thresholds)
         axes.plot(thresholds, shares, label=agent.label, markevery=25, **_style(number))
-    axes.set_xlabel(f"{results.loss} in percent after {results.benchmark.budget:,} unique networks")
+    axes.set_xlabel(
+        f"{results.scale.loss} in percent after {results.benchmark.budget:,} unique networks"
+    )
     axes.set_ylabel("share of runs that do at least as well")
     axes.set_ylim(-0.02, 1.02)
     axes.legend(ncols=2)
@@ -91,17 +93,20 @@ def _profile(results: Results, axes: Any) -> bool:
 
 
 def _improvement(results: Results, axes: Any) -> bool:
-    rows = [(label, results.improvement(label)) for label in results.agents]
-    shown = [(label, row) for label, row in rows if row is not None]
-    for height, (label, (probability, low, high)) in enumerate(reversed(shown)):
+    shown = [(a, each) for (a, b), each in results.comparisons.items() if b == BASELINE]
+    for height, (label, each) in enumerate(reversed(shown)):
         number = list(results.agents).index(label)
-        axes.plot([low, high], [height, height], color="0.4", lw=4, solid_capstyle="butt")
+        axes.plot([each.low, each.high], [height] * 2, color="0.4", lw=4, solid_capstyle="butt")
         style = _style(number)
-        axes.plot(probability, height, style["marker"], color=style["color"], ms=8, mec="black")
+        axes.plot(
+            each.probability, height, style["marker"], color=style["color"], ms=8, mec="black"
+        )
     axes.set_yticks(range(len(shown)), [label for label, _ in reversed(shown)])
     axes.axvline(0.5, color="black", lw=1)
     axes.set_xlim(0, 1)
-    axes.set_xlabel(f"probability of a smaller {results.loss} than {BASELINE}, 95 % interval")
+    axes.set_xlabel(
+        f"probability of a smaller {results.scale.loss} than {BASELINE}, corrected interval"
+    )
     return bool(shown)
 
 

@@ -3,12 +3,15 @@
 import csv
 import json
 import math
+import os
+import platform
 from pathlib import Path
 
-from train_eval.benchmark import comparison
 from train_eval.benchmark.benchmark import BENCHMARK_FILE
 from train_eval.benchmark.figures import draw, illegal_over_time
 from train_eval.benchmark.results import Results
+from train_eval.benchmark.tables import Table, tables, verdict
+from train_eval.records.run_directory import versions
 
 RESULTS_FILE = "results.csv"
 PAGE_FILE = "benchmark.md"
@@ -36,12 +39,13 @@ def _write_csv(results: Results, path: Path) -> None:
         writer.writerow(
             [
                 "agent", "seed", "unique_networks", "episodes", "steps", "illegal_steps",
-                "train_seconds", "incumbent", "incumbent_reward", results.loss.replace(" ", "_"),
+                "train_seconds", "incumbent", "incumbent_reward",
+                results.scale.loss.replace(" ", "_"),
             ]
         )  # fmt: skip
         for agent in results.agents.values():
             for seed, outcome, losses in zip(
-                agent.seeds, agent.outcomes, agent.losses, strict=True
+                agent.seeds, agent.outcomes, agent.curves, strict=True
             ):
                 best = max(outcome.found, key=lambda row: row.reward, default=None)
                 writer.writerow(
@@ -60,21 +64,17 @@ def _page(results: Results, drawn: list[str], command: str) -> str:
         "",
         verdict(results),
         "",
-        f"The incumbent is the network with the best reward so far; its {results.loss} is "
+        f"The incumbent is the network with the best reward so far; its {results.scale.loss} is "
         + (
             "the mean test accuracy that it lacks to the best network of the table, in percent."
-            if results.loss == "regret"
+            if results.scale.loss == "regret"
             else "1 - its validation accuracy, in percent."
         ),
-        "IQM: interquartile mean over the runs, with a 95 % bootstrap interval. P: probability "
-        "that a run does better than one of the random walk. A rank such as 1 to 3 is not "
-        "distinguishable from the others in that range: the intervals overlap.",
         "",
-        *_table(results),
-        "",
+        *(line for table in tables(results) for line in _table(table)),
     ]
     for name in drawn:
-        caption = _CAPTIONS[name].format(loss=results.loss)
+        caption = _CAPTIONS[name].format(loss=results.scale.loss)
         lines += [f"![{caption}]({name}.svg)", "", f"*{caption[0].upper()}{caption[1:]}.*", ""]
     lines += [*_illegal(results), *_missing(results)]
     agents = {label: dict(settings) for label, settings in benchmark.agents.items()}
@@ -87,77 +87,34 @@ def _page(results: Results, drawn: list[str], command: str) -> str:
         "is the latest command; runs that were in the folder before it are kept. Everything that "
         f"the numbers depend on is in `{BENCHMARK_FILE}`; each run's networks, in "
         f"the order in which they were met, are in `runs/AGENT/SEED.csv.gz`, a row a run in "
-        f"`{RESULTS_FILE}`. At most {benchmark.max_episodes:,} episodes a run. The agents:",
+        f"`{RESULTS_FILE}`. At most {benchmark.max_episodes:,} episodes a run, the first with "
+        f"seed {benchmark.first_seed}. Made on {made_on()}. The agents:",
         "",
         "```json", settings, "```", "",
     ]  # fmt: skip
     return "\n".join(lines)
 
 
-def verdict(results: Results) -> str:
-    """Who wins, first."""
-    if not results.agents:
-        return "No agent has a result."
-    order = sorted(results.agents, key=lambda label: results.iqm(label)[0])
-    ranks = dict(zip(order, _ranks(results, order), strict=True))
-    best = [label for label in order if ranks[label][0] == 1]
-    loss = f"{results.iqm(order[0])[0]:.2%}"
-    if len(best) == 1:
-        text = f"The smallest {results.loss} is that of **{order[0]}** ({loss})."
-    else:
-        text = (
-            f"The smallest {results.loss} is that of **{order[0]}** ({loss}), not distinguishable "
-            f"from {', '.join(best[1:])}."
-        )
-    beaten = [label for label in order if _is_beaten(results, label)]
-    if beaten:
-        text += f" The random walk beats {', '.join(beaten)}."
-    return text
+def made_on() -> str:
+    """The processor and the versions of what the numbers depend on."""
+    made = versions()
+    packages = ", ".join(f"{name} {made[name]}" for name in ("gym-cnnarch", "numpy", "torch"))
+    return f"{_processor()} with {os.cpu_count()} cores; Python {made['python']}, {packages}"
 
 
-def _is_beaten(results: Results, label: str) -> bool:
-    """Whether a run is worse than one of the random walk more often than not, beyond chance."""
-    improvement = results.improvement(label)
-    return improvement is not None and improvement[2] < 0.5
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()  # platform.processor() is empty
+        return next(line.partition(":")[2].strip() for line in lines if "model name" in line)
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
 
 
-HEADINGS = ("rank", "agent", "runs", "IQM (interval)", "P (interval)", "networks", "episodes")
-
-
-def rows(results: Results) -> list[list[str]]:
-    """The table under ``HEADINGS``, the best agent first."""
-    order = sorted(results.agents, key=lambda label: results.iqm(label)[0])
-    table = []
-    for label, (best, worst) in zip(order, _ranks(results, order), strict=True):
-        agent = results.agents[label]
-        mean, low, high = results.iqm(label)
-        improvement = results.improvement(label)
-        p = "" if improvement is None else "{:.2f} ({:.2f} to {:.2f})".format(*improvement)
-        table.append(
-            [
-                str(best) if best == worst else f"{best} to {worst}",
-                label,
-                str(len(agent.seeds)),
-                f"{100 * mean:.2f} ({_interval(low, high)})",
-                p,
-                f"{agent.unique:,.0f}",
-                f"{agent.episodes:,.0f}",
-            ]
-        )
-    return table
-
-
-def _interval(low: float, high: float) -> str:
-    return "too few runs" if math.isinf(low) else f"{100 * low:.2f} to {100 * high:.2f}"
-
-
-def _table(results: Results) -> list[str]:
-    lines = [HEADINGS, ["---"] * len(HEADINGS), *rows(results)]
-    return [f"| {' | '.join(line)} |" for line in lines]
-
-
-def _ranks(results: Results, order: list[str]) -> list[tuple[int, int]]:
-    return comparison.ranks([results.iqm(label)[1:] for label in order])
+def _table(table: Table) -> list[str]:
+    lines = [table.headings, ("---",) * len(table.headings), *table.rows]
+    return [
+        f"## {table.title}", "", *(f"| {' | '.join(line)} |" for line in lines), "", table.note, "",
+    ]  # fmt: skip
 
 
 def _illegal(results: Results) -> list[str]:

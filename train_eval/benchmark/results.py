@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,13 @@ from train_eval.benchmark.run import Found, Outcome, read_outcome
 from train_eval.environments import make_env
 
 BASELINE = "random_walk"
+BASELINES = (BASELINE, "evolution")
+"""What all agents are compared with."""
+
 NOTHING = 1.0  # the loss of an agent that has found no network yet
+CLOSE = 0.01
+"""An incumbent that lacks at most this much to the optimum is close to it."""
+
 _POINTS = 60  # of a curve
 
 
@@ -28,20 +35,35 @@ class AgentResult:
         label: What the benchmark calls the agent.
         seeds: The seeds of the R runs.
         outcomes: What the runs found.
-        losses: (R, K), the incumbent's loss at each of the benchmark's ``networks``.
-        by_seconds: (R, P), the incumbent's loss at each of its ``seconds``.
+        curves: (R, B), the incumbent's loss after each of the budget's unique networks; a run that
+            met fewer keeps its last.
+        by_seconds: (R, P), the incumbent's loss at each of the benchmark's ``seconds``.
     """
 
     label: str
     seeds: list[int]
     outcomes: list[Outcome] = field(repr=False)
-    losses: NDArray[np.float64] = field(repr=False)
+    curves: NDArray[np.float64] = field(repr=False)
     by_seconds: NDArray[np.float64] = field(repr=False)
 
     @property
     def final(self) -> NDArray[np.float64]:
         """(R, 1), the loss at the end of the budget: scores on one task."""
-        return self.losses[:, -1:]
+        final: NDArray[np.float64] = self.curves[:, -1:]
+        return final
+
+    @property
+    def area(self) -> NDArray[np.float64]:
+        """(R, 1), the area under the incumbent's curve: its mean loss over the budget."""
+        means: NDArray[np.float64] = self.curves.mean(axis=1, keepdims=True)
+        return means
+
+    def until(self, loss: float) -> NDArray[np.float64]:
+        """(R, 1), networks until the incumbent's loss is at most this; B + 1 where it never is."""
+        reached = self.curves <= loss
+        first = np.where(reached.any(axis=1), reached.argmax(axis=1), self.curves.shape[1])
+        networks: NDArray[np.float64] = 1.0 + first[:, None]
+        return networks
 
     @property
     def unique(self) -> float:
@@ -59,6 +81,54 @@ class AgentResult:
         steps = sum(outcome.steps for outcome in self.outcomes)
         return sum(outcome.illegal for outcome in self.outcomes) / max(steps, 1)
 
+    def beyond(self, reward: float) -> float:
+        """Share of the runs whose final incumbent has a reward above this."""
+        best = [max((f.reward for f in o.found), default=-np.inf) for o in self.outcomes]
+        return float(np.mean(np.array(best) > reward))
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What losses are and how they are read.
+
+    Attributes:
+        loss: ``regret`` (test accuracy that the incumbent lacks to the best network of the table)
+            or ``validation error``.
+        optimum: The smallest loss: 0 on a table, else the smallest that any run of the page found.
+        mean: (loss, accuracy) of the mean network: of the table's networks, else of those that the
+            random walk met; None if there are none.
+        measured: The best accuracy that a surrogate was fitted to, beyond which its predictions
+            extrapolate; None for other evaluators.
+    """
+
+    loss: str
+    optimum: float
+    mean: tuple[float, float] | None = None
+    measured: float | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """An agent against a baseline.
+
+    Attributes:
+        probability: That one of its runs ends better than one of the baseline.
+        low, high: Interval of it; all intervals of a page hold together, at 95 %.
+        p: p-value of the two being equal, after Holm's correction over all comparisons of a page.
+    """
+
+    probability: float
+    low: float
+    high: float
+    p: float
+
+    @property
+    def verdict(self) -> str:
+        """``better``, ``worse``, or empty if chance may have made the difference."""
+        if self.p >= 1 - comparison.LEVEL:
+            return ""
+        return "better" if self.probability > 0.5 else "worse"
+
 
 @dataclass(frozen=True)
 class Results:
@@ -66,16 +136,15 @@ class Results:
 
     Attributes:
         benchmark: What was run.
-        loss: What the losses are: ``regret`` (test accuracy that the incumbent lacks to the best
-            network of the table) or ``validation error``.
-        networks: (K,) int64, numbers of unique networks.
+        scale: What the losses are.
+        networks: (K,) int64, numbers of unique networks, the points of a curve.
         seconds: (P,), training seconds.
         agents: By label, in the benchmark's order; those without any result are left out.
         missing: The pairs without a result.
     """
 
     benchmark: Benchmark
-    loss: str
+    scale: Scale
     networks: NDArray[np.int64]
     seconds: NDArray[np.float64]
     agents: Mapping[str, AgentResult]
@@ -83,17 +152,57 @@ class Results:
 
     def iqm(self, label: str) -> tuple[float, float, float]:
         """Interquartile mean of an agent's final losses, and its 95 % interval."""
-        final = self.agents[label].final
-        low, high = comparison.interval(final, comparison.interquartile_mean)
-        return float(comparison.interquartile_mean(final)), low, high
+        return _mean_and_interval(self.agents[label].final)
 
-    def improvement(self, label: str) -> tuple[float, float, float] | None:
-        """Probability of being better than the random walk, with its interval."""
-        if BASELINE not in self.agents or label == BASELINE:
+    def area(self, label: str) -> tuple[float, float, float]:
+        """The same of the area under the incumbent's curve."""
+        return _mean_and_interval(self.agents[label].area)
+
+    def until_close(self, label: str) -> tuple[float, float, float, float]:
+        """Median number of networks until the incumbent is ``CLOSE``, its interval, share of runs.
+
+        Runs that never are count as one network more than the budget.
+        """
+        networks = self.agents[label].until(self.scale.optimum + CLOSE)
+        low, high = comparison.interval(networks, lambda scores: np.median(scores, axis=(-2, -1)))
+        reached = float((networks <= self.benchmark.budget).mean())
+        return float(np.median(networks)), low, high, reached
+
+    def relative_improvement(self, label: str) -> float | None:
+        """How much the incumbent's accuracy exceeds the mean network's, as a share of the latter.
+
+        After Yang, Esperança and Carlucci, ICLR 2020.
+        """
+        if self.scale.mean is None:
             return None
-        ours, theirs = self.agents[label].final, self.agents[BASELINE].final
-        low, high = comparison.improvement_interval(ours, theirs)
-        return comparison.probability_of_improvement(ours, theirs), low, high
+        loss, accuracy = self.scale.mean
+        return (loss - self.iqm(label)[0]) / accuracy
+
+    @cached_property
+    def comparisons(self) -> Mapping[tuple[str, str], Comparison]:
+        """(agent, baseline) -> how they compare; a pair of baselines once."""
+        present = [name for name in BASELINES if name in self.agents]
+        pairs = [
+            (label, baseline)
+            for number, baseline in enumerate(present)
+            for label in self.agents
+            if label not in present[: number + 1]
+        ]
+        finals = {label: agent.final for label, agent in self.agents.items()}
+        each = [comparison.p_value(finals[a].ravel(), finals[b].ravel()) for a, b in pairs]
+        return {
+            (a, b): Comparison(
+                comparison.probability_of_improvement(finals[a], finals[b]),
+                *comparison.improvement_interval(finals[a], finals[b], len(pairs)),
+                p,
+            )
+            for (a, b), p in zip(pairs, comparison.holm(each), strict=True)
+        }
+
+
+def _mean_and_interval(scores: NDArray[np.float64]) -> tuple[float, float, float]:
+    low, high = comparison.interval(scores, comparison.interquartile_mean)
+    return float(comparison.interquartile_mean(scores)), low, high
 
 
 def collect(benchmark: Benchmark, folder: Path) -> Results:
@@ -112,12 +221,26 @@ def collect(benchmark: Benchmark, folder: Path) -> Results:
     longest = max(totals, default=1.0) or 1.0
     seconds = np.geomspace(max(min(first, default=1.0), longest / 1e6), longest, _POINTS)
     agents = {
-        label: _agent(label, runs, loss, networks, seconds)
+        label: _agent(label, runs, loss, benchmark.budget, seconds)
         for label, runs in outcomes.items()
         if runs
     }
-    name = "regret" if isinstance(env.evaluator, TableEvaluator) else "validation error"
-    return Results(benchmark, name, networks, seconds, agents, missing)
+    return Results(benchmark, _scale(env, agents), networks, seconds, agents, missing)
+
+
+def _scale(env: CNNArchEnv, agents: Mapping[str, AgentResult]) -> Scale:
+    evaluator = env.evaluator
+    if isinstance(evaluator, TableEvaluator):
+        accuracy = float(evaluator.mean_test.mean())
+        return Scale("regret", 0.0, (float(evaluator.mean_test.max()) - accuracy, accuracy))
+    walks = agents[BASELINE].outcomes if BASELINE in agents else []
+    met = [found.reward for outcome in walks for found in outcome.found]
+    return Scale(
+        "validation error",
+        min((float(agent.final.min()) for agent in agents.values()), default=0.0),
+        (1 - float(np.mean(met)), float(np.mean(met))) if met else None,
+        getattr(evaluator, "best", None),
+    )
 
 
 def _loss(env: CNNArchEnv) -> Callable[[Found], float]:
@@ -140,17 +263,17 @@ def _agent(
     label: str,
     runs: Mapping[int, Outcome],
     loss: Callable[[Found], float],
-    networks: NDArray[np.int64],
+    budget: int,
     seconds: NDArray[np.float64],
 ) -> AgentResult:
-    losses, by_seconds = [], []
+    curves, by_seconds = [], []
     for outcome in runs.values():
         curve = np.array([NOTHING, *_incumbent_losses(outcome.found, loss)])
         spent = np.array([row.seconds for row in outcome.found])
-        losses.append(curve[np.minimum(networks, len(outcome.found))])
+        curves.append(curve[np.minimum(np.arange(1, budget + 1), len(outcome.found))])
         by_seconds.append(curve[np.searchsorted(spent, seconds, side="right")])
     return AgentResult(
-        label, list(runs), list(runs.values()), np.array(losses), np.array(by_seconds)
+        label, list(runs), list(runs.values()), np.array(curves), np.array(by_seconds)
     )
 
 

@@ -13,9 +13,9 @@ from tests.helpers.commands import cnnarch, start
 from tests.helpers.made_up_tables import SPACE, make_table
 from train_eval.benchmark.benchmark import Benchmark, Pair, result_file
 from train_eval.benchmark.figures import illegal_over_time
-from train_eval.benchmark.page import verdict
-from train_eval.benchmark.results import AgentResult, Results, collect
-from train_eval.benchmark.run import AgentRun, read_outcome
+from train_eval.benchmark.results import AgentResult, Results, Scale, collect
+from train_eval.benchmark.run import AgentRun, Found, Outcome, read_outcome
+from train_eval.benchmark.tables import tables, verdict
 from train_eval.records.run_directory import LOCK, in_use
 from train_eval.records.store import Store
 
@@ -67,7 +67,10 @@ def files(folder):
     }
 
 
-NUMPY = "random_walk,uniform,evolution,reinforce,metaqnn,metaqnn-paper,metaqnn-exact"
+NUMPY = (
+    "random_walk,uniform,evolution,local_search,reinforce,thompson,metaqnn,metaqnn-paper,"
+    "metaqnn-exact"
+)
 
 
 def test_the_same_twice_gives_the_same_files(capsys, tmp_path, table):
@@ -78,7 +81,7 @@ def test_the_same_twice_gives_the_same_files(capsys, tmp_path, table):
     assert "smallest regret" in out
     one, two = files(tmp_path / "one"), files(tmp_path / "two")
     assert one == two
-    assert len(one) == 14 + 2 + 2 * 4  # runs, JSON and CSV, four figures as SVG and PNG
+    assert len(one) == 18 + 2 + 2 * 4  # runs, JSON and CSV, four figures as SVG and PNG
     page = (tmp_path / "one" / "benchmark.md").read_text()
     assert "No agent took an illegal action" in page
     assert f"--out {tmp_path / 'one'}" in page
@@ -185,7 +188,7 @@ def test_failures_are_named_and_the_others_go_on(capsys, tmp_path, table):
     assert illegal.illegal == 1.0
     assert illegal.outcomes[0].found == []
     assert illegal.episodes == 50
-    assert illegal.losses[0, -1] == 1.0
+    assert illegal.curves[0, -1] == 1.0
     assert np.isnan(illegal_over_time(illegal)).all()
 
 
@@ -193,17 +196,18 @@ def test_losses_follow_the_incumbent(capsys, tmp_path, table):
     arguments = ("--agents", "random_walk", "--seeds", 2, "--budget", 10)
     assert cnnarch(capsys, *benchmark(table, tmp_path, *arguments))[0] == 0
     results = collect_again(tmp_path)
-    assert results.loss == "regret"
+    assert results.scale.loss == "regret"
+    assert results.scale.optimum == 0
     loaded = make_table()
     mean_test = loaded.test.mean(axis=0)
     ranks = {str(SPACE.unrank(r)): r for r in range(SPACE.count())}
     agent = results.agents["random_walk"]
     for seed in (0, 1):
         found = read_outcome(result_file(tmp_path, Pair("random_walk", seed))).found
-        for column, count in enumerate(results.networks):
+        for count in range(1, 11):
             best = max(found[:count], key=lambda row: row.reward)
             expected = mean_test.max() - mean_test[ranks[best.architecture]]
-            assert agent.losses[seed, column] == pytest.approx(expected)
+            assert agent.curves[seed, count - 1] == pytest.approx(expected)
         for column, seconds in enumerate(results.seconds):
             paid = [row for row in found if row.seconds <= seconds]
             best = max(paid, key=lambda row: row.reward, default=None)
@@ -226,17 +230,94 @@ def test_agents_that_are_added_join_the_others_wherever_the_folder_is(capsys, tm
     assert "| uniform | 2 |" in (two / "benchmark.md").read_text()
 
 
-def test_who_loses_to_the_random_walk_is_named():
+NOTHING = Outcome([], 1, 1, 0)
+
+
+def results_of(curves, scale=None, outcomes=None) -> Results:
+    """Agents whose incumbents have these (R, B) losses."""
+    agents = {
+        label: AgentResult(
+            label, list(range(len(c))), (outcomes or {}).get(label, [NOTHING] * len(c)), c, c
+        )
+        for label, c in curves.items()
+    }
+    budget = next(iter(curves.values())).shape[1]
+    benchmark = Benchmark(TABLE_ENV, {}, "", {}, {}, budget, 100)
+    scale = scale or Scale("regret", 0.0)
+    return Results(benchmark, scale, np.array([budget]), np.array([1.0]), agents, [])
+
+
+def noisy(loss, runs=30, seed=0):
+    return loss + 0.1 * np.random.default_rng([seed, round(1e6 * loss)]).random((runs, 1))
+
+
+def test_who_differs_from_a_baseline_beyond_chance_is_named():
+    losses = {"random_walk": 0.5, "as_good": 0.501, "worse": 0.7, "better": 0.3, "evolution": 0.4}
+    results = results_of({label: noisy(loss) for label, loss in losses.items()})
+    text = verdict(results)
+    assert text.startswith("The smallest regret is that of **better**")
+    assert "Better than random_walk: better, evolution; worse: worse." in text
+    assert "Better than evolution: better; worse: " in text
+    assert "runs" not in text  # 30 are enough
+    assert ("random_walk", "evolution") not in results.comparisons  # once is enough
+    assert len(results.comparisons) == 4 + 3
+    few = results_of({label: noisy(loss, runs=6) for label, loss in losses.items()})
+    assert "only 6 runs" in verdict(few)
+
+
+def test_one_of_many_that_is_ahead_by_chance_is_not_called_better():
     chance = np.random.default_rng(0)
-    losses = {"random_walk": 0.0, "as_good": 0.0, "worse": 0.2, "better": -0.2}
-    agents = {}
-    for label, shift in losses.items():
-        final = 0.5 + shift + 0.1 * chance.random((20, 1))
-        agents[label] = AgentResult(label, list(range(20)), [], final, final)
-    benchmark = Benchmark(TABLE_ENV, {}, "", {}, {}, 10, 100)
-    results = Results(benchmark, "regret", np.array([10]), np.array([1.0]), agents, [])
-    assert verdict(results).startswith("The smallest regret is that of **better**")
-    assert verdict(results).endswith("The random walk beats worse.")
+    curves = {"random_walk": chance.normal(size=(20, 1))}
+    curves |= {f"agent {number}": chance.normal(size=(20, 1)) for number in range(30)}
+    curves["lucky"] = curves["random_walk"] - 0.75
+    results = results_of(curves)
+    (lucky,) = [each for (a, _), each in results.comparisons.items() if a == "lucky"]
+    alone = results_of({name: curves[name] for name in ("random_walk", "lucky")})
+    assert alone.comparisons["lucky", "random_walk"].verdict == "better"
+    assert lucky.verdict == ""
+    assert lucky.low < alone.comparisons["lucky", "random_walk"].low
+
+
+def test_how_soon_counts_runs_that_never_get_there():
+    curves = np.full((9, 50), 0.3)
+    for run, first in enumerate([3, 5, 7, 9, 11]):  # of nine runs
+        curves[run, first:] = 0.01
+    results = results_of({"a": curves, "b": curves[4:]}, Scale("regret", 0.0))
+    median, low, high, reached = results.until_close("a")
+    assert (median, reached) == (12, 5 / 9)  # the fifth of nine, 11 networks before it
+    assert low < 12 < high == 51
+    assert results.area("a")[0] < results.area("b")[0]
+    assert results.agents["a"].area[0] == pytest.approx((3 * 0.3 + 47 * 0.01) / 50)
+    soon = tables(results)[2]
+    assert (soon.rows[1][0], soon.rows[1][2][:6]) == ("b", "> 50 (")
+    other = results_of({"a": curves + 0.2}, Scale("validation error", 0.21))
+    assert other.until_close("a")[0] == 12
+
+
+def test_incumbents_beyond_the_measured_are_counted():
+    def outcome(reward):
+        return Outcome([Found("", 0.1, 0.0, 1, 1, 0), Found("", reward, 0.0, 2, 2, 0)], 2, 4, 0)
+
+    outcomes = {"a": [outcome(reward) for reward in (0.84, 0.85, 0.86, 0.8)]}
+    scale = Scale("validation error", 0.14, mean=(0.4, 0.6), measured=0.84)
+    results = results_of({"a": np.array([[0.16], [0.15], [0.14], [0.2]])}, scale, outcomes)
+    found = tables(results)[0]
+    assert dict(zip(found.headings, found.rows[0], strict=True))["beyond"] == "50%"
+    assert results.relative_improvement("a") == pytest.approx((0.4 - 0.155) / 0.6)
+    assert "84.00%" in found.note
+
+
+def test_the_first_seed_is_chosen(capsys, tmp_path, table):
+    options = ("--agents", "random_walk", "--seeds", 2, "--budget", 5, "--first-seed")
+    assert cnnarch(capsys, *benchmark(table, tmp_path / "out", *options, 1000))[0] == 0
+    rows = (tmp_path / "out" / "results.csv").read_text().splitlines()[1:]
+    assert [row.split(",")[1] for row in rows] == ["1000", "1001"]
+    alone = AgentRun(TABLE_ENV, {"table": str(table)}, {"name": "random_walk"}, 1001, 5, 50)
+    assert read_outcome(result_file(tmp_path / "out", Pair("random_walk", 1001))) == alone.execute()
+    assert "with seed 1000" in (tmp_path / "out" / "benchmark.md").read_text()
+    status, _, err = cnnarch(capsys, *benchmark(table, tmp_path / "out", *options, 0))
+    assert status == 2
+    assert "what differs: first_seed" in err
 
 
 def test_real_training_shares_one_store(capsys, tmp_path):
@@ -304,6 +385,7 @@ def test_folders_of_something_else_are_refused(capsys, tmp_path, table):
     ("arguments", "message"),
     [
         (("--seeds", 0), "--seeds must be at least 1"),
+        (("--first-seed", -1), "--first-seed must be at least 0"),
         (("--agents", ","), "names nobody"),
         (("--settings", "missing.json"), "Cannot read the agents' settings"),
         (("--settings", Path(__file__).parents[3] / "pyproject.toml"), "Cannot read the agents'"),

@@ -49,6 +49,41 @@ def test_intervals_repeat_and_contain_the_estimate():
     assert first[0] < comparison.probability_of_improvement(OURS, THEIRS) < first[1]
 
 
+def test_corrected_intervals_are_wider_and_agree_with_resampling_the_runs():
+    low, high = comparison.improvement_interval(OURS, THEIRS)
+    wider = comparison.improvement_interval(OURS, THEIRS, comparisons=20)
+    assert wider[0] < low < high < wider[1]
+    rng = np.random.default_rng(1)
+    drawn = [comparison.resampled(scores, rng, 2000) for scores in (OURS, THEIRS)]
+    values = [comparison.probability_of_improvement(x, y) for x, y in zip(*drawn, strict=True)]
+    assert (low, high) == pytest.approx(tuple(np.percentile(values, [2.5, 97.5])), abs=0.01)
+
+
+def test_holm_rejects_what_the_step_down_procedure_rejects():
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        p_values = (rng.random(6) ** 4).tolist()
+        adjusted = comparison.holm(p_values)
+        for level in (0.01, 0.05, 0.2):
+            rejected, left = set(), sorted(range(6), key=p_values.__getitem__)
+            while left and p_values[left[0]] <= level / len(left):
+                rejected.add(left.pop(0))
+            assert {i for i, p in enumerate(adjusted) if p <= level} == rejected
+    assert comparison.holm([]) == []
+
+
+def test_equal_agents_are_told_apart_as_rarely_as_the_level_says():
+    rng = np.random.default_rng(0)
+    found = 0
+    for _ in range(200):
+        scores = rng.normal(size=(8, 20))
+        p_values = [comparison.p_value(scores[0], other) for other in scores[1:]]
+        found += min(comparison.holm(p_values)) < 0.05
+    assert found / 200 < 0.09
+    assert comparison.p_value(np.zeros(20), np.zeros(20)) == 1.0
+    assert comparison.p_value(np.zeros(20), np.ones(20)) < 1e-6
+
+
 def test_few_runs_have_no_interval():
     few = OURS[: comparison.FEW - 1]
     assert comparison.interval(few, comparison.interquartile_mean) == (-np.inf, np.inf)

@@ -151,7 +151,7 @@ def test_agents_are_compared_on_a_surrogate(capsys, tmp_path, curves):
 
 @pytest.fixture(scope="module")
 def replay(tmp_path_factory):
-    """A replay database: deep networks do not learn; networks come again, and rows of no result."""
+    """A replay database in which some networks do not learn, with rows that are no results."""
     path = tmp_path_factory.mktemp("replay") / "replay.csv"
     rng = np.random.default_rng(0)
     space = SearchSpace(max_layers=6)
@@ -168,7 +168,7 @@ def replay(tmp_path_factory):
 
 
 def fails(network):
-    return sum(hasattr(layer, "filters") for layer in network.layers) >= 4
+    return getattr(network.layers[0], "receptive_field", 0) == 1
 
 
 def test_replay_databases_are_read_without_what_is_no_result(replay):
@@ -186,10 +186,10 @@ def test_failures_are_predicted_and_the_mean_is_kept(replay, curves):
     assert SurrogateEvaluator("cifar10", curves).failures == 0
     assert surrogate.predicted.mean() == pytest.approx(accuracies.mean(), abs=0.03)
     rng = np.random.default_rng(1)
-    fresh = [n for n in (SearchSpace(max_layers=6).sample(rng) for _ in range(60))]
+    fresh = [SearchSpace(max_layers=6).sample(rng) for _ in range(60)]
     lost = [surrogate.evaluate(network).accuracy for network in fresh if fails(network)]
     learned = [surrogate.evaluate(network).accuracy for network in fresh if not fails(network)]
-    assert np.mean(lost) < 0.2 < np.mean(learned)
+    assert np.mean(lost) < np.mean(learned) - 0.1
     assert f"{surrogate.failures:.0%} of them failures" in surrogate.quality()
 
 

@@ -1,14 +1,18 @@
 # make search: the tabular agent on the embedded digits.  make test, make lint: the checks.
+# make test-lowest: the tests with the oldest versions of the dependencies.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: search test lint format clean
+.PHONY: search test test-lowest lint format clean
 
 search: .venv/installed
 	$(BIN)/cnnarch search --env CNNArch-Digits-v0 --agent metaqnn --budget 150 --seed 0 --run-dir runs/digits
 
 test: .venv/installed
 	$(BIN)/python -m pytest -n 2
+
+test-lowest: .venv-lowest/installed
+	.venv-lowest/bin/python -m pytest -n 2 -W ignore::DeprecationWarning
 
 lint: .venv/installed
 	$(BIN)/ruff check .
@@ -25,5 +29,12 @@ format: .venv/installed
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
 
+# The lowest versions that pyproject.toml allows, but for torch and torchvision.
+.venv-lowest/installed: pyproject.toml .ci/lowest.py
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python .ci/lowest.py > .venv-lowest/constraints.txt
+	.venv-lowest/bin/python -m pip install --quiet --editable '.[dev]' --constraint .venv-lowest/constraints.txt
+	touch $@
+
 clean:
-	rm -rf .venv
+	rm -rf .venv .venv-lowest

@@ -1,4 +1,4 @@
-"""What an agent is and what it learns from."""
+"""The agent protocol, and the episodes that agents learn from."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -113,7 +113,7 @@ class QTable:
         return offset
 
     def _reader(self, offset: int, mask: NDArray[Any]) -> NextValues:
-        """What reads the legal actions' values; shared by all visits with that mask."""
+        """Returns a reader of the legal actions' values, shared by all visits with that mask."""
         key = offset, mask.tobytes()
         if key not in self._readers:
             legal = [offset + int(action) for action in np.flatnonzero(mask)]

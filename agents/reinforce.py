@@ -11,8 +11,9 @@ from agents.base import Episode, Observation
 class Reinforce:
     """REINFORCE with a tabular softmax policy (Williams, 1992), a baseline and an entropy bonus.
 
-    One logit a state and action, 0 at first, so that the policy starts as the random walk; illegal
-    actions have probability 0. The baseline is an exponential moving average of the rewards.
+    One logit per state and action, 0 at first, so that the policy starts as the random walk;
+    illegal actions have probability 0. The baseline is an exponential moving average of the
+    rewards.
 
     Args:
         num_actions: A, the number of actions.

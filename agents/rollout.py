@@ -8,7 +8,7 @@ from agents.base import Agent, Episode
 
 
 class Environment(Protocol):
-    """What of a Gymnasium environment an episode needs; its infos have ``action_mask``."""
+    """The part of a Gymnasium environment that an episode needs; infos have ``action_mask``."""
 
     def reset(self) -> tuple[Any, dict[str, Any]]:
         """Starts an episode: observation and info."""

@@ -44,7 +44,7 @@ class TPE:
         self._depth = 0
 
     def act(self, observation: Observation, action_mask: NDArray[Any]) -> int:
-        """What the sampler suggests for the trial's next layer."""
+        """Returns the sampler's suggestion for the trial's next layer."""
         key = np.asarray(observation, dtype=np.int64).tobytes()
         self._start = self._start or key  # the first observation of all
         if key == self._start:

@@ -1,4 +1,4 @@
-"""What the environment makes of its arguments."""
+"""Checks the environment's arguments and makes evaluator and search space of them."""
 
 import inspect
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What goes wrong outside the networks themselves."""
+"""Errors outside the networks themselves."""
 
 
 class InvalidInput(ValueError):
@@ -22,5 +22,5 @@ class ProcessUnusable(Exception):
 
 
 def first_line(error: BaseException) -> str:
-    """What an error of foreign code is and says, for use within a sentence."""
+    """Names an error of foreign code and its message, for use within a sentence."""
     return f"{type(error).__name__}: {error}".partition("\n")[0].rstrip(".")

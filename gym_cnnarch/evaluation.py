@@ -1,4 +1,4 @@
-"""What an evaluation is, what an evaluator does, and how one is found by its name."""
+"""Evaluations, the evaluator protocol, and objects by their name."""
 
 import hashlib
 import importlib

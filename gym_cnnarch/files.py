@@ -7,7 +7,7 @@ from typing import Any
 
 
 def unfinished_name(name: str) -> str:
-    """What a file is called until it is whole."""
+    """Returns the name of a file until it is whole."""
     return f"{name}.unfinished"
 
 

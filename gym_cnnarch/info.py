@@ -1,4 +1,4 @@
-"""What infos say of a network beside the action mask: all that is known, or numbers alone."""
+"""Infos of a network beside the action mask: all that is known, or numbers alone."""
 
 from typing import Any, Literal
 
@@ -48,7 +48,7 @@ def numeric_info(
 
 
 def no_result(space: SearchSpace) -> dict[str, Any]:
-    """What numeric infos say until a network is finished: every key, each of its type."""
+    """Returns the numeric info of an unfinished network: every key, each of its type."""
     rank = {"rank": _NONE} if _has_ranks(space) else {}
     info = {"accuracy": 0.0, "status": _NONE, "parameters": 0, "macs": 0, "invalid_action": False}
     return {**rank, **info}

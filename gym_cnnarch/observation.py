@@ -1,4 +1,4 @@
-"""What an agent is shown of a state: one row of a table for every state of the compiled MDP."""
+"""Observations: one row of a table for every state of the compiled MDP."""
 
 from dataclasses import dataclass
 from typing import Any, Literal

@@ -133,7 +133,7 @@ class Table:
         return np.maximum(self.correct_test, 0) / images
 
     def evaluation(self, rank: int, position: int) -> Evaluation:
-        """What the training with the seed at ``position`` gave, as it was then.
+        """Returns the evaluation of the training with the seed at ``position``, as it was then.
 
         Raises:
             InvalidInput: If the network was not trained with it yet.

@@ -1,4 +1,4 @@
-"""What the vector environment looks up: a table's results and each environment's chance."""
+"""Look-ups of the vector environment: a table's results and each environment's random numbers."""
 
 from typing import Any
 

@@ -136,7 +136,7 @@ class Benchmark:
         return merged
 
     def check(self, folder: Path) -> "Benchmark":
-        """What ``describe`` returns, but writes nothing.
+        """Returns the same as ``describe``, but writes nothing.
 
         Raises:
             InvalidInput: If the folder holds another benchmark, or something else.

@@ -33,7 +33,7 @@ def write_page(results: Results, folder: Path, command: str) -> None:
 
 
 def _write_csv(results: Results, path: Path) -> None:
-    """A row a run."""
+    """One row per run."""
     with path.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(
@@ -86,7 +86,7 @@ def _page(results: Results, drawn: list[str], command: str) -> str:
         "",
         "is the latest command; runs that were in the folder before it are kept. Everything that "
         f"the numbers depend on is in `{BENCHMARK_FILE}`; each run's networks, in "
-        f"the order in which they were met, are in `runs/AGENT/SEED.csv.gz`, a row a run in "
+        f"the order in which they were met, are in `runs/AGENT/SEED.csv.gz`, one row per run in "
         f"`{RESULTS_FILE}`. At most {benchmark.max_episodes:,} episodes a run, the first with "
         f"seed {benchmark.first_seed}. Made on {made_on()}. The agents:",
         "",

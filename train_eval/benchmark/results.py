@@ -1,4 +1,4 @@
-"""What a benchmark's runs say: losses by networks and by seconds, and how agents compare."""
+"""Losses of a benchmark's runs by networks and by seconds, and how agents compare."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ from train_eval.environments import make_env
 
 BASELINE = "random_walk"
 BASELINES = (BASELINE, "evolution")
-"""What all agents are compared with."""
+"""The agents that all others are compared with."""
 
 NOTHING = 1.0  # the loss of an agent that has found no network yet
 CLOSE = 0.01
@@ -89,7 +89,7 @@ class AgentResult:
 
 @dataclass(frozen=True)
 class Scale:
-    """What losses are and how they are read.
+    """The meaning of a benchmark's losses.
 
     Attributes:
         loss: ``regret`` (test accuracy that the incumbent lacks to the best network of the table)

@@ -21,7 +21,7 @@ class Table:
 
 
 def tables(results: Results) -> list[Table]:
-    """What is found, who beats whom, and how soon; the best agent first."""
+    """Tables of losses, of who beats whom, and of how soon; the best agent first."""
     order = sorted(results.agents, key=lambda label: results.iqm(label)[0])
     return [_found(results, order), _compared(results, order), _soon(results, order)]
 

@@ -51,7 +51,7 @@ class BenchmarkCommand(EvaluatorOptions):
     out: Path = Path("runs/benchmark")
     """Folder of the results."""
     workers: int | None = None
-    """Runs at a time. Default: one a core, and 1 where networks are trained on a GPU."""
+    """Runs at a time. Default: one per core, and 1 where networks are trained on a GPU."""
 
     def run(self) -> None:
         """Runs what is missing, then writes the tables and figures."""

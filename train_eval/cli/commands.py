@@ -53,7 +53,7 @@ def run(arguments: list[str]) -> None:
 
 
 def ending(error: Exception) -> tuple[str, int]:
-    """What is said of an error that ends a command, and the exit status."""
+    """Returns the sentence for an error that ends a command, and the exit status."""
     if isinstance(error, InvalidInput):
         return str(error), 2
     if isinstance(error, (StoreError, WorkersUnavailable, ProcessUnusable, OSError)):

@@ -43,7 +43,7 @@ class FinalOptions:
         return FinalRecipe.from_spec(specification(DEFAULT, self.recipe))
 
     def env_kwargs(self) -> dict[str, Any]:
-        """What of the environment's arguments is given."""
+        """Returns the environment's arguments that are given."""
         given = {"dataset": self.dataset, "data_root": self.data_root, "device": self.device}
         return {name: value for name, value in given.items() if value is not None}
 

@@ -87,7 +87,7 @@ class EvaluatorOptions(TrainingOptions):
     """Options that choose the environment, where it trains, or what predicts instead."""
 
     evaluator: Literal["training", "surrogate"] = "training"
-    """What judges a network: training it, or a prediction from published results."""
+    """How a network is judged: by training it, or by a prediction from published results."""
     curves: Path | None = None
     """The published results, a CSV file with columns net, acc_1, acc_2, ...; for the surrogate."""
 

@@ -89,7 +89,7 @@ class SearchCommand(ExecutorOptions, EvaluatorOptions):
             sys.exit(1)
 
     def _agent_settings(self) -> dict[str, Any]:
-        """What is given of the agent's settings."""
+        """Returns the agent's settings that are given."""
         given: dict[str, Any] = {"alpha": self.alpha, "replay": self.replay}
         if self.schedule:
             given["schedule"] = _schedule(self.schedule)

@@ -61,7 +61,7 @@ def _header(file: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
 
 @contextmanager
 def _readable(path: Path, name: str | None = None) -> Iterator[None]:
-    """Whatever a file's bytes provoke in zipfile, zlib and NumPy becomes a sentence."""
+    """Turns whatever a file's bytes provoke in zipfile, zlib and NumPy into a sentence."""
     try:
         yield
     except InvalidInput:

@@ -13,7 +13,7 @@ from train_eval.data.pictures import Header, decode, is_picture, read_header, re
 from train_eval.data.tree import Found, Skips, class_folders, files_of, is_of_a_system
 
 _NAMES = {"train": ("train",), "validation": ("val", "valid", "validation"), "test": ("test",)}
-"""What the folder of each part may be called."""
+"""Names of the folder of each part."""
 
 _MODES = {1: "L", 3: "RGB"}
 """Pillow's mode by the number of channels."""
@@ -186,7 +186,7 @@ def _check_sizes(pictures: Sequence[Path], headers: Sequence[Header], side: int 
 
 
 def _notes(headers: Sequence[Header], mode: str) -> list[str]:
-    """What reading the pictures did to them."""
+    """Says what reading the pictures did to them."""
     grey, mixed = sum(header.grey for header in headers), mode == "RGB"
     done = {
         "have 16 bits a channel: the upper 8 were kept": sum(header.deep for header in headers),

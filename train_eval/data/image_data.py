@@ -36,7 +36,7 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Reading:
-    """What was read: plain data, which a run can keep to say later what has changed.
+    """A record of what was read, which a run can keep to say later what has changed.
 
     Attributes:
         class_names: The classes.
@@ -107,7 +107,7 @@ class ImageData:
     Attributes:
         images: (N, channels, n, n) uint8, possibly memory-mapped and read-only.
         labels: (N,) int64, 0 to the number of classes - 1.
-        class_names: One a class.
+        class_names: One per class.
         fingerprint: Hash of the images, labels and class names.
         reading: What was read to make them.
     """
@@ -134,7 +134,7 @@ def make_image_data(
 
 
 def what_changed(before: Reading, now: Reading) -> str:
-    """What differs between two states of one data set whose fingerprints differ, a sentence.
+    """Says in a sentence what differs between two states of one data set.
 
     For example: "996 images then, 997 now: cat 498 then, 499 now."
     """

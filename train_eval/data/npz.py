@@ -14,7 +14,7 @@ from train_eval.data.npz_labels import classes_of, plain_labels, positions
 from train_eval.data.pictures import resized
 
 _SUFFIXES = {"train": ("train",), "validation": ("val", "valid", "validation"), "test": ("test",)}
-"""What the arrays of each part may be called, after x_ and y_."""
+"""Names of the arrays of each part, after x_ and y_."""
 
 _CHUNK = 4096  # images
 
@@ -73,7 +73,7 @@ def check_parts(path: Path) -> None:
 
 
 def _suffix(path: Path, part: str) -> str:
-    """What the arrays of a part are called, after x_ and y_."""
+    """Returns the name of a part's arrays, after x_ and y_."""
     held = archive.names_in(path)
     for suffix in _SUFFIXES[part]:
         if f"x_{suffix}" in held and f"y_{suffix}" in held:

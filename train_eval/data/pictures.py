@@ -33,7 +33,7 @@ _LEFT_OUT = {"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG"}
 
 @dataclass(frozen=True)
 class Header:
-    """What a picture's file says before its pixels are decoded.
+    """The facts in a picture's file before its pixels are decoded.
 
     Attributes:
         size: (width, height) in pixels, upright.
@@ -84,7 +84,7 @@ def is_picture(file: Path) -> bool:
 
 
 def read_header(file: Path) -> Header:
-    """What a picture's file says before its pixels are decoded.
+    """The facts in a picture's file before its pixels are decoded.
 
     Raises:
         InvalidInput: If it is no picture of 8 or 16 bits a channel.

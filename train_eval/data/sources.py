@@ -148,7 +148,7 @@ def _has(name: str, part: Part, otherwise: bool) -> bool:
 
 @contextmanager
 def _readable(name: str) -> Iterator[None]:
-    """What the file system refuses becomes a sentence."""
+    """Turns refusals of the file system into a sentence."""
     try:
         yield
     except OSError as error:

@@ -49,7 +49,7 @@ class Skips:
         self._paths.setdefault(reason, []).append(path)
 
     def summary(self) -> tuple[Skipped, ...]:
-        """What was skipped, most first."""
+        """Returns the skipped files by reason, the commonest first."""
         found = [
             Skipped(reason, len(paths), str(paths[0].relative_to(self._root)))
             for reason, paths in self._paths.items()

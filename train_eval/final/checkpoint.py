@@ -45,13 +45,13 @@ class EpochResult:
 
     @property
     def rank(self) -> tuple[float, float, int]:
-        """What is greater for a better epoch; of equal ones the later is kept."""
+        """Returns a key that is greater for a better epoch; of equal ones the later is kept."""
         loss = self.validation_loss
         return (self.accuracy or 0.0, -math.inf if loss is None else -loss, self.epoch)
 
 
 class Checkpoint:
-    """What a training goes on from.
+    """The state from which a training goes on.
 
     Args:
         network: That is trained.

@@ -92,7 +92,7 @@ class FinalData:
         return class_weights(self.images.labels, len(self.class_names))
 
     def card(self, architecture: Architecture) -> dict[str, Any]:
-        """What is known of a network before it is tested."""
+        """Returns a network's card before it is tested."""
         return {
             "architecture": str(architecture),
             "input_shape": list(self.input_shape),

@@ -90,7 +90,7 @@ class FinalTask:
         return train_final(architecture, self.prepare(), path, seed, initial)
 
     def prepare(self) -> FinalData:
-        """The data, read once a process."""
+        """The data, read once per process."""
         return final_data(
             self.dataset, self.data_root, self.image_size, self.recipe, find_device(self.device)
         )

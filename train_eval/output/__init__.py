@@ -1,1 +1,1 @@
-"""What people see: the terminal, progress and figures."""
+"""Output for people: the terminal, progress and figures."""

@@ -1,4 +1,4 @@
-"""What all figures share: matplotlib, loaded late, and files that repeat byte by byte."""
+"""Draws figures: matplotlib is loaded late, and files repeat byte by byte."""
 
 import importlib.util
 from collections.abc import Callable, Mapping

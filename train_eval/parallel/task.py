@@ -1,4 +1,4 @@
-"""What is sent to a process or machine: a task, and the evaluation of networks as one."""
+"""Tasks, which can be sent to any process or machine, and the evaluation of networks as one."""
 
 import inspect
 import platform
@@ -57,7 +57,7 @@ class EvaluationTask:
         return self.prepare().evaluate(architecture, seed)
 
     def prepare(self) -> Evaluator:
-        """The evaluator, made once a process."""
+        """The evaluator, made once per process."""
         global _made
         if _made is None or _made[0] != self:
             _made = self, self._make()

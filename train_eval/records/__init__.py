@@ -1,1 +1,1 @@
-"""What is on disk: stores, run directories, summaries of runs, published results."""
+"""Everything on disk: stores, run directories, summaries of runs, published results."""

@@ -1,4 +1,4 @@
-"""What became of a run's best networks: the file ``results.json`` beside them."""
+"""Results of final trainings: the file ``results.json`` beside the networks."""
 
 import json
 from dataclasses import asdict, dataclass

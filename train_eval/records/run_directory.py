@@ -114,7 +114,7 @@ def open_run(
         run_dir: The run's folder.
         settings: The run's settings; a larger budget than the recorded one makes the run go on.
         store_path: A store to share with other runs; None for one in the folder.
-        workers: Number of networks that are trained at a time, which is recorded with a new run.
+        workers: Number of networks that are trained at a time; recorded with a new run.
         data: Its images, which are recorded with a new run.
 
     Raises:
@@ -183,7 +183,7 @@ def recorded_settings(run_dir: Path) -> RunSettings | None:
 
 
 def recorded_images(run_dir: Path) -> RunData:
-    """What is known of the images of the run in a folder."""
+    """Returns the record of the images of the run in a folder."""
     known = _read_run_file(run_dir)
     return _NO_DATA if known is None else known.data
 
@@ -212,7 +212,7 @@ def in_use(lock: Path) -> Iterator[None]:
 
 
 def made_with(workers: int) -> dict[str, Any]:
-    """What a run's numbers may depend on besides its settings, to be named if they change."""
+    """Returns versions and workers, on which a run's numbers may depend besides its settings."""
     return {**versions(), "workers": workers}
 
 

@@ -34,7 +34,7 @@ class StoreError(Exception):
 
 @dataclass(frozen=True)
 class EpisodeRecord:
-    """What a search did in one episode.
+    """One recorded episode of a search.
 
     Attributes:
         number: 0, 1, 2, ... in the order in which the agent acted.
@@ -55,7 +55,7 @@ class EpisodeRecord:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What is known of a run.
+    """One recorded run.
 
     Attributes:
         settings: All that its course depends on.
@@ -266,7 +266,7 @@ class Store:
             self._write(_INSERT["runs"], [sealed(tuple((known | changes).values()))])
 
     def find_run(self, run: str) -> RunRecord | None:
-        """What is recorded of a run, None if it is unknown."""
+        """Returns the record of a run, None if it is unknown."""
         query = f"SELECT {', '.join(COLUMNS['runs'])}, digest FROM runs WHERE run = ?"
         rows = self._read(query, (run,))
         return self._decoded(rows[0], _run) if rows else None
@@ -311,7 +311,7 @@ class Store:
             ) from error
 
     def _decoded(self, row: Sequence[Any], decode: Callable[[Sequence[Any]], Made]) -> Made:
-        """What a row describes, given with its digest last.
+        """Decodes a row, given with its digest last.
 
         Raises:
             StoreError: If the row is damaged.

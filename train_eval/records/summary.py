@@ -175,7 +175,7 @@ class Summary:
 
     @cached_property
     def epsilons(self) -> tuple[Phase, ...]:
-        """One entry a phase of the schedule."""
+        """One entry per phase of the schedule."""
         return tuple(
             _phase(epsilon, [e for e in self.episodes if e.epsilon == epsilon])
             for epsilon in dict.fromkeys(episode.epsilon for episode in self.episodes)

@@ -104,7 +104,7 @@ def _content(
     folder: Path,
     top: int,
 ) -> dict[str, Any]:
-    """What the page's template is given."""
+    """Returns the values of the page's template."""
     settings = summary.settings
     state = "finished" if summary.finished else "not finished yet"
     agent = settings.agent["name"]

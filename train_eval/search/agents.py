@@ -53,7 +53,7 @@ LABELS: dict[str, Callable[[int], dict[str, Any]]] = {
     "a2c": lambda budget: {"name": f"{SB3_PREFIX}A2C"},
     "dqn": lambda budget: {"name": f"{SB3_PREFIX}DQN"},
 }
-"""What benchmarks call the agents -> their settings for a budget of unique networks.
+"""Names of agents in benchmarks -> their settings for a budget of unique networks.
 
 ``metaqnn-paper`` keeps the paper's learning rate for a shorter schedule, ``metaqnn-returns`` learns
 Monte-Carlo returns, ``metaqnn-exact`` sees the representation size itself."""

@@ -1,4 +1,4 @@
-"""What a search writes to its store, and in which transactions."""
+"""Writes a search to its store, in the right transactions."""
 
 import time
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What a search shows while it runs."""
+"""The progress of a search, shown while it runs."""
 
 from collections import deque
 from collections.abc import Generator
@@ -98,7 +98,7 @@ class SearchProgress:
         return facts
 
     def _details(self) -> list[str]:
-        """What each local worker trains, and how many networks wait for one."""
+        """Lists what each local worker trains, and how many networks wait for one."""
         if not isinstance(self._search.executor, LocalExecutor):
             return [f"{self._search.in_flight} networks in flight"]
         activity = self._search.executor.activity_by_worker()

@@ -136,7 +136,7 @@ class TableBuilder:
         return taken
 
     def table(self, workers: int) -> Table:
-        """What is recorded so far."""
+        """Returns the table of all that is recorded so far."""
         count, epochs = self.space.count(), self._evaluator.recipe.epochs
         architectures = [self.space.unrank(rank) for rank in range(count)]
         shape = (self.seeds, count)

@@ -1,4 +1,4 @@
-"""What a table of results says, for people."""
+"""Describes a table of results for people."""
 
 from collections import Counter
 from itertools import combinations

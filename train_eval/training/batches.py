@@ -1,4 +1,4 @@
-"""What a recipe makes of a data set: batches of training and validation images on a device."""
+"""Batches of training and validation images on a device, as a recipe wants them."""
 
 import hashlib
 import math
@@ -64,7 +64,7 @@ class Images:
 
 
 class TrainingData:
-    """What a recipe makes of a data set: training and validation images, and their normalisation.
+    """Training and validation images of a data set, and their normalisation, for a recipe.
 
     Pixels are read when they are first trained on, so that a process that only hands out networks
     holds none.

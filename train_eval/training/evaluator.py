@@ -106,7 +106,7 @@ class TrainingEvaluator(Trainer):
     """
 
     worker = "train_eval:Trainer"
-    """What trains in worker processes: the driver keeps the results."""
+    """Trains in worker processes, while the driver keeps the results."""
 
     def __init__(
         self,

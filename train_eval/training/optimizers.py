@@ -1,4 +1,4 @@
-"""What moves the weights: optimizers, learning rates over the steps, averages."""
+"""Optimizers, learning rates over the steps, and averages of the weights."""
 
 import copy
 import math

@@ -128,7 +128,7 @@ class SurrogateEvaluator:
         )
 
     def _features(self, architecture: Architecture) -> list[float]:
-        """What is known of a network before it is trained."""
+        """Returns the regression's features of a network, all known before it is trained."""
         layers = architecture.layers
         sizes = [
             shape[1] if len(shape) == 3 else 0

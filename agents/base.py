@@ -50,6 +50,11 @@ class Episode:
             )
 
 
+def state_key(observation: Observation) -> bytes:
+    """The state that an observation shows, as a key of a table."""
+    return np.asarray(observation, dtype=np.int64).tobytes()
+
+
 class Sequences(Protocol):
     """All complete action sequences of an environment, for agents that choose them as a whole."""
 

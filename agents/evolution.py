@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.base import Episode, Observation, Sequences
+from agents.base import Episode, Observation, Sequences, state_key
 from agents.neighbours import Actions, mutate
 from agents.random_walk import random_legal
 
@@ -61,7 +61,7 @@ class RegularizedEvolution:
 
     def act(self, observation: Observation, action_mask: NDArray[Any]) -> int:
         """The next action of the network that was drawn or mutated for this episode."""
-        key = np.asarray(observation, dtype=np.int64).tobytes()
+        key = state_key(observation)
         self._first = self._first or key  # the observation with which episodes begin
         self._begun += key == self._first
         if self._begun <= self.population and self.start == "random_walk":

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.base import Episode, Observation
+from agents.base import Episode, Observation, state_key
 from agents.q_table import QTable, Trace
 from agents.schedules import PAPER_SCHEDULE, EpsilonSchedule
 
@@ -85,7 +85,7 @@ class MetaQNN:
 
     def act(self, observation: Observation, action_mask: NDArray[Any]) -> int:
         """Epsilon-greedy over the legal actions, ties broken at random (Algorithm 2)."""
-        key = np.asarray(observation, dtype=np.int64).tobytes()
+        key = state_key(observation)
         self._start = self._start or key  # the first observation of all
         if key == self._start and self._building:
             self._models.add(tuple(self._building))

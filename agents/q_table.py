@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.base import Episode, Observation
+from agents.base import Episode, Observation, state_key
 
 NextValues = Callable[[list[float]], tuple[float, ...]]
 
@@ -44,7 +44,7 @@ class QTable:
 
     def row(self, observation: Observation) -> NDArray[np.float64]:
         """(A,) float64, a copy of the observation's Q-values."""
-        return np.array(self.values(_key(observation)))
+        return np.array(self.values(state_key(observation)))
 
     def values(self, key: bytes) -> list[float]:
         """The same as a list, by the observation's bytes."""
@@ -106,7 +106,7 @@ class QTable:
                 values[position] = keep * values[position] + alpha * target
 
     def _offset(self, observation: Observation) -> int:
-        key = _key(observation)
+        key = state_key(observation)
         offset = self._offsets.setdefault(key, len(self._values))
         if offset == len(self._values):
             self._values.extend([self.initial] * self.num_actions)
@@ -120,7 +120,3 @@ class QTable:
             # With one index itemgetter returns a number, not a tuple: name it twice.
             self._readers[key] = itemgetter(*legal, legal[0])
         return self._readers[key]
-
-
-def _key(observation: Observation) -> bytes:
-    return np.asarray(observation, dtype=np.int64).tobytes()

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.base import Episode, Observation
+from agents.base import Episode, Observation, state_key
 
 
 class Reinforce:
@@ -79,5 +79,5 @@ class Reinforce:
             self._row(observation)[:] += self.learning_rate * gradient
 
     def _row(self, observation: Observation) -> NDArray[np.float64]:
-        key = np.asarray(observation, dtype=np.int64).tobytes()
+        key = state_key(observation)
         return self._logits.setdefault(key, np.zeros(self.num_actions))

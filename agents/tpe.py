@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.base import Episode, Observation
+from agents.base import Episode, Observation, state_key
 
 
 class TPE:
@@ -45,7 +45,7 @@ class TPE:
 
     def act(self, observation: Observation, action_mask: NDArray[Any]) -> int:
         """Returns the sampler's suggestion for the trial's next layer."""
-        key = np.asarray(observation, dtype=np.int64).tobytes()
+        key = state_key(observation)
         self._start = self._start or key  # the first observation of all
         if key == self._start:
             self._trials.append(self._study.ask())

@@ -98,6 +98,7 @@ class Benchmark:
             WorkersUnavailable: If a worker process died.
         """
         todo = self.missing(folder)
+        # Policies of a few thousand weights: more threads only wait.
         environment = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
         pool = ProcessPoolExecutor(
             workers, env=environment, initializer=begin_worker, initargs=(os.getpid(),)
@@ -197,9 +198,6 @@ def result_file(folder: Path, pair: Pair) -> Path:
 
 def _execute(pair: Pair, run: AgentRun, path: Path) -> Pair:
     """In a worker process: an agent that fails is named, and the others go on."""
-    import torch
-
-    torch.set_num_threads(1)  # policies of a few thousand weights: more threads only wait
     try:
         write_outcome(path, run.execute())
     except InvalidInput as error:

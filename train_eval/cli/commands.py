@@ -10,6 +10,8 @@ from gym_cnnarch import InvalidInput, __version__
 from gym_cnnarch.errors import ProcessUnusable, first_line
 from train_eval.cli.benchmark import BenchmarkCommand
 from train_eval.cli.cnnarch import TRACEBACK
+from train_eval.cli.evaluate import EvaluateCommand
+from train_eval.cli.export import ExportCommand
 from train_eval.cli.finalize import FinalizeCommand, TransferCommand
 from train_eval.cli.predict import PredictCommand
 from train_eval.cli.report import ImportCommand, ReportCommand
@@ -33,6 +35,8 @@ Command = (
     | Annotated[FinalizeCommand, tyro.conf.subcommand("finalize")]
     | Annotated[TransferCommand, tyro.conf.subcommand("transfer")]
     | Annotated[PredictCommand, tyro.conf.subcommand("predict")]
+    | Annotated[EvaluateCommand, tyro.conf.subcommand("evaluate")]
+    | Annotated[ExportCommand, tyro.conf.subcommand("export")]
 )
 
 

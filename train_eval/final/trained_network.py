@@ -18,6 +18,9 @@ from train_eval.data.pictures import read_picture, to_array
 from train_eval.final.card import FORMAT, check_unchanged, read_card, sealed
 from train_eval.training.network import build_network
 
+ONNX_CARD = "cnnarch"
+"""Key of an ONNX file's metadata."""
+
 
 class ContrastNormalisation(nn.Module):
     """Each image to mean 0 and standard deviation 1 (global contrast normalisation)."""
@@ -79,19 +82,32 @@ class TrainedNetwork(nn.Module):
         return logits.softmax(dim=1)
 
     def preprocess(self, path: Path) -> NDArray[np.uint8]:
-        """(channels, n, n) uint8 of an image file, as the training images were made.
+        """(channels, n, n) uint8 of an image file, see ``read_input``."""
+        channels, height, width = self.card["input_shape"]
+        return read_input(path, (channels, height, width), self.card["image_size"])
 
-        Raises:
-            InvalidInput: If it is no image, or not of the size that the network was trained on.
-        """
-        channels, size, _ = self.card["input_shape"]
-        picture = read_picture(path, "L" if channels == 1 else "RGB")
-        if self.card["image_size"] is None and picture.size != (size, size):
-            raise InvalidInput(
-                f"{path} has {picture.width}x{picture.height} pixels, but the network was trained "
-                f"on images of {size}x{size}: crop or resize it."
-            )
-        return to_array(picture, self.card["image_size"])
+
+def read_input(
+    path: Path, input_shape: tuple[int, int, int], image_size: int | None
+) -> NDArray[np.uint8]:
+    """(channels, n, n) uint8 of an image file, as the training images were made.
+
+    Args:
+        path: The file.
+        input_shape: (channels, n, n).
+        image_size: Side to which pictures are cropped and resized; None if they must be of n x n.
+
+    Raises:
+        InvalidInput: If it is no image, or not of the size that the network was trained on.
+    """
+    channels, height, width = input_shape
+    picture = read_picture(path, "L" if channels == 1 else "RGB")
+    if image_size is None and picture.size != (width, height):
+        raise InvalidInput(
+            f"{path} has {picture.width}x{picture.height} pixels, but the network was trained "
+            f"on images of {width}x{height}: crop or resize it."
+        )
+    return to_array(picture, image_size)
 
 
 def save_network(network: nn.Module, card: dict[str, Any], path: Path) -> None:
@@ -163,18 +179,24 @@ def check_onnx() -> None:
 
 
 def export_onnx(trained: TrainedNetwork, path: Path) -> None:
-    """Writes a network with its preprocessing: ``images`` (N, channels, n, n) float pixel values
-    from 0 to 255 to ``probabilities`` (N, K).
+    """Writes a network with its preprocessing: ``images`` (N, channels, n, n) uint8 pixel values
+    to ``probabilities`` (N, K). The file's metadata hold the class names and the input's shape, as
+    JSON under ``cnnarch``.
 
     Raises:
         InvalidInput: If onnx or onnxscript is missing.
     """
     check_onnx()
-    images = torch.zeros(2, *trained.card["input_shape"])
+    images = torch.zeros(2, *trained.card["input_shape"], dtype=torch.uint8)
     batch = torch.export.Dim("batch", min=1)
     program = torch.onnx.export(
         trained, (images,), dynamo=True, input_names=["images"], output_names=["probabilities"],
         dynamic_shapes={"images": {0: batch}}, verbose=False,
     )  # fmt: skip
-    assert program is not None, "dynamo=True gives a program"
-    program.save(str(path))
+    if program is None:
+        raise InvalidInput("This version of torch gives no ONNX program: upgrade it.")
+    model = program.model_proto
+    known = {name: trained.card[name] for name in ("class_names", "input_shape", "image_size")}
+    entry = model.metadata_props.add()
+    entry.key, entry.value = ONNX_CARD, json.dumps(known)
+    replace_file(path, model.SerializeToString())

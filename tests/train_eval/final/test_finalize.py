@@ -1,9 +1,12 @@
 """Networks are finalized exactly where it stopped, and can be used."""
 
+import csv
+import io
 import json
 import re
 import signal
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -84,7 +87,7 @@ def test_onnx_gives_the_same_probabilities(finalized):
     trained = load_network(finalized / "final" / "01.json")
     session = onnxruntime.InferenceSession(finalized / "final" / "01.onnx")
     for count in (1, 360):
-        (found,) = session.run(None, {"images": test.images[:count].astype(np.float32)})
+        (found,) = session.run(None, {"images": test.images[:count]})
         assert np.abs(found - predict(trained, test.images[:count])).max() < 1e-4
 
 
@@ -99,6 +102,102 @@ def test_predict_names_class_and_probability(capsys, finalized, tmp_path):
     best = int(expected.argmax())
     line = f"{path}  {test.class_names[best]} {expected[best]:.2%}  "
     assert len(re.findall(re.escape(line), out.replace("\n", ""))) == 2
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """60 test digits as PNG files in FOLDER/test/<class>/."""
+    folder = tmp_path_factory.mktemp("pictures")
+    test = load_dataset("digits", part="test")
+    for i in range(60):
+        place = folder / "test" / str(test.labels[i])
+        place.mkdir(parents=True, exist_ok=True)
+        from_array(test.images[i]).save(place / f"{i:02}.png")
+    return folder
+
+
+def test_a_picture_that_cannot_be_read_does_not_stop_the_others(capsys, finalized, tmp_path):
+    test = load_dataset("digits", part="test")
+    from_array(test.images[0]).save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_text("no picture")
+    from_array(test.images[1]).save(tmp_path / "c.png")
+    network = finalized / "final" / "01.safetensors"
+    status, out, err = cnnarch(capsys, "predict", network, tmp_path, "--json")
+    assert status == 1
+    assert "1 of 3 images could not be read" in err
+    entries = json.loads(out)
+    assert [Path(entry["file"]).name for entry in entries] == ["a.png", "b.png", "c.png"]
+    assert [len(entry["classes"]) for entry in entries] == [3, 0, 3]
+    assert "not an image" in entries[1]["error"]
+    status, out, _ = cnnarch(capsys, "predict", network, tmp_path, "--csv", "--top", 2)
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert [row["class_1"] for row in rows] == [
+        entry["classes"][0]["name"] if entry["classes"] else "" for entry in entries
+    ]
+
+
+def test_onnx_files_are_predicted_as_the_network_is(capsys, finalized, pictures):
+    pytest.importorskip("onnxruntime")
+    answers = []
+    for name in ("01.safetensors", "01.onnx"):
+        status, out, err = cnnarch(
+            capsys, "predict", finalized / "final" / name, pictures, "--json"
+        )
+        assert status == 0, err
+        answers.append([entry["classes"] for entry in json.loads(out)])
+    for one, other in zip(*answers, strict=True):
+        assert [c["name"] for c in one][:1] == [c["name"] for c in other][:1]
+        for a, b in zip(one, other, strict=True):
+            assert a["probability"] == pytest.approx(b["probability"], abs=1e-4)
+
+
+def test_evaluate_counts_what_predict_answers(capsys, finalized, pictures, tmp_path):
+    network = finalized / "final" / "01.safetensors"
+    status, out, err = cnnarch(
+        capsys, "evaluate", network, pictures, "--json", "--figure", tmp_path
+    )
+    assert status == 0, err
+    found = json.loads(out)
+    test = load_dataset("digits", part="test")
+    answers = predict(load_network(network), test.images[:60]).argmax(1)
+    labels = test.labels[:60]
+    assert found["accuracy"] == pytest.approx((answers == labels).mean())
+    recalls = [(answers == labels)[labels == c].mean() for c in np.unique(labels)]
+    assert found["balanced_accuracy"] == pytest.approx(np.mean(recalls))
+    expected = np.zeros((10, 10), dtype=int)
+    np.add.at(expected, (labels, answers), 1)
+    assert found["confusion"] == expected.tolist()
+    assert len(found["wrong"]) == (answers != labels).sum()
+    assert (tmp_path / "confusion.png").is_file()
+    status, out, _ = cnnarch(capsys, "evaluate", network, pictures / "test", "--worst", 1)
+    assert status == 0
+    assert f"accuracy {found['accuracy']:.2%}" in out
+    assert f"answered {found['wrong'][0]['answer']}" in out.replace("\n", "")
+
+
+def test_evaluate_refuses_classes_that_the_network_does_not_know(capsys, finalized, tmp_path):
+    (tmp_path / "seven").mkdir()
+    network = finalized / "final" / "01.safetensors"
+    status, _, err = cnnarch(capsys, "evaluate", network, tmp_path)
+    assert status == 2
+    assert "has the classes seven, which the network does not know" in err
+
+
+def test_the_python_file_gives_the_same_without_the_package(capsys, finalized, tmp_path):
+    for name in ("01", "02", "03"):
+        network = finalized / "final" / f"{name}.safetensors"
+        source = tmp_path / f"network_{name}.py"
+        status, _, err = cnnarch(capsys, "export", network, "--python", source)
+        assert status == 0, err
+        text = source.read_text()
+        assert "train_eval" not in text
+        scope = {}
+        exec(compile(text, str(source), "exec"), scope)
+        images = load_dataset("digits", part="test").images[:50]
+        with torch.no_grad():
+            found = scope["load"](str(network))(torch.from_numpy(images)).numpy()
+        assert np.abs(found - predict(load_network(network), images)).max() < 1e-6
+        assert scope["CLASS_NAMES"] == [str(c) for c in range(10)]
 
 
 def test_a_training_that_is_killed_twice_goes_on_exactly(capsys, finalized, tmp_path):

@@ -1,6 +1,7 @@
 """Trained networks as files that anyone can use: safetensors, a JSON card, ONNX."""
 
 import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any

@@ -29,7 +29,7 @@ format: .venv/installed
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
 
-# The lowest versions that pyproject.toml allows, but for torch and torchvision.
+# The lowest versions that pyproject.toml allows, but for torch and what must fit it.
 .venv-lowest/installed: pyproject.toml .ci/lowest.py
 	$(PYTHON) -m venv .venv-lowest
 	.venv-lowest/bin/python .ci/lowest.py > .venv-lowest/constraints.txt

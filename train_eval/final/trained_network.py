@@ -190,10 +190,16 @@ def export_onnx(trained: TrainedNetwork, path: Path) -> None:
     check_onnx()
     images = torch.zeros(2, *trained.card["input_shape"], dtype=torch.uint8)
     batch = torch.export.Dim("batch", min=1)
-    program = torch.onnx.export(
-        trained, (images,), dynamo=True, input_names=["images"], output_names=["probabilities"],
-        dynamic_shapes={"images": {0: batch}}, verbose=False,
-    )  # fmt: skip
+    try:
+        program = torch.onnx.export(
+            trained, (images,), dynamo=True, input_names=["images"],
+            output_names=["probabilities"], dynamic_shapes={"images": {0: batch}}, verbose=False,
+        )  # fmt: skip
+    except ImportError as error:
+        raise InvalidInput(
+            f"torch {torch.__version__} exports with a newer onnxscript ({error}): "
+            f"pip install --upgrade onnxscript."
+        ) from error
     if program is None:
         raise InvalidInput("This version of torch gives no ONNX program: upgrade it.")
     model = program.model_proto

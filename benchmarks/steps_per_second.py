@@ -1,8 +1,8 @@
 """Environment steps per second, next to Gymnasium's own environments, in one run.
 
 The single environment against Taxi-v4, the vector environment at 1,024 against CartPole's: random
-legal actions for ours, random actions for theirs, drawn before the clock starts. The runs
-alternate; medians.
+legal actions for ours, random actions for theirs, drawn before the clock starts. Then ours with
+limits on the cost against ours without. The runs alternate; medians.
 
     python benchmarks/steps_per_second.py
 """
@@ -17,6 +17,8 @@ import numpy as np
 import gym_cnnarch  # noqa: F401
 
 TABLE = "CNNArch-CIFAR10Table-v0"
+ONE = {"search_space": {"preset": "small", "max_parameters": 5_000}}
+TWO = {"search_space": {"preset": "small", "max_parameters": 5_000, "max_macs": 300_000}}
 
 
 def single(env_id, steps, **kwargs):
@@ -75,6 +77,22 @@ def main():
         (
             "1,024 environments, CartPole-v1",
             lambda: (vector(TABLE, 1024, 500, **table), vector("CartPole-v1", 1024, 500)),
+        ),
+        (
+            "one environment with a limit, without",
+            lambda: (single(TABLE, 20_000, **table, **ONE), single(TABLE, 20_000, **table)),
+        ),
+        (
+            "one environment with two limits, without",
+            lambda: (single(TABLE, 20_000, **table, **TWO), single(TABLE, 20_000, **table)),
+        ),
+        (
+            "1,024 environments with a limit, without",
+            lambda: (vector(TABLE, 1024, 500, **table, **ONE), vector(TABLE, 1024, 500, **table)),
+        ),
+        (
+            "1,024 environments with two limits, without",
+            lambda: (vector(TABLE, 1024, 500, **table, **TWO), vector(TABLE, 1024, 500, **table)),
         ),
     ):
         pairs = [pair() for _ in range(arguments.pairs)]

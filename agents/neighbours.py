@@ -8,15 +8,19 @@ from agents.base import Sequences
 
 Actions = tuple[int, ...]
 
+_TRIES = 10_000
+"""Mutations that are drawn before a parent counts as one without legal neighbours."""
+
 
 def mutate(
     parent: Actions, num_actions: int, sequences: Sequences, rng: np.random.Generator
 ) -> Actions:
     """A neighbour drawn at random: a layer changed, inserted or removed, each kind equally likely.
 
-    Drawn again until it is legal.
+    Drawn again until it is legal. Limits on the cost can leave a parent alone: then any network,
+    drawn uniformly.
     """
-    while True:
+    for _ in range(_TRIES):
         child = list(parent)
         kind = rng.integers(3)
         position = int(rng.integers(len(parent) + (kind == 1)))
@@ -29,6 +33,7 @@ def mutate(
             del child[position]
         if tuple(child) != parent and sequences.is_complete(child):
             return tuple(child)
+    return sequences.sample(rng)
 
 
 def neighbours(parent: Actions, num_actions: int, sequences: Sequences) -> list[Actions]:

@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +85,7 @@ def make_search_space(
     if own is not None and not own.contains(space):
         raise InvalidInput(
             f"The evaluator knows the networks of another search space: leave search_space out, or "
-            f"keep within its limits, {asdict(own)}."
+            f"keep within its limits, {own.as_spec()}."
         )
     return space
 

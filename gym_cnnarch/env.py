@@ -1,6 +1,7 @@
 """The Gymnasium environment: a thin shell around the compiled MDP and an evaluator."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal, get_args
 
 import gymnasium as gym
@@ -20,7 +21,7 @@ from gym_cnnarch.arguments import (
 from gym_cnnarch.errors import InvalidInput
 from gym_cnnarch.evaluation import Evaluation, Evaluator
 from gym_cnnarch.info import InfoKind, full_info, no_result, numeric_info
-from gym_cnnarch.mdp import START, ObserveSize, compile_mdp
+from gym_cnnarch.mdp import START, ObserveSize, Spent, compile_mdp
 from gym_cnnarch.observation import Observation, ObservationKind, make_observer
 from gym_cnnarch.reward import make_reward
 
@@ -65,6 +66,10 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
     `Dict` of this as `"observation"` and of the mask as `"action_mask"` (`MultiBinary`, int8), for
     libraries that look for masks in observations.
 
+    With `observe_budget=True` a field of 11 values follows for each of `max_parameters` and
+    `max_macs` that is set: 0 where nothing is spent, b from 1 to 10 where more than (b - 1) / 10 of
+    the limit is spent and at most b / 10.
+
     ## Rewards
     0 until the terminal step, then the evaluation's reward: by default the best validation accuracy
     over the epochs, in [0, 1], and `failure_reward` for a network whose training failed.
@@ -86,8 +91,9 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
     Gymnasium's `NumpyToTorch`): the same keys from reset on, all numbers. These are `action_mask`,
     `accuracy` (float), `status` (int, position in `gym_cnnarch.evaluation.STATUSES`, -1: none was
     evaluated), `parameters` and `macs` (int), `invalid_action` (bool), and `rank` (int, -1: none is
-    finished), of which `env.unwrapped.search_space.unrank` makes the network. Spaces of 2^63
-    networks or more have no `rank`. docs/other_tools.md says which library needs what.
+    finished), of which `env.unwrapped.search_space.of_any_cost.unrank` makes the network. Spaces of
+    2^63 networks or more, whatever they cost, have no `rank`. docs/other_tools.md says which
+    library needs what.
 
     ## Arguments
     All are plain data, so that `env.spec.to_json()` works.
@@ -96,7 +102,8 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
       limits, with an optional `"preset"` to start from: see `SearchSpace`. None: the evaluator's
       own, where it has one (a table), else `"metaqnn"`. Of an evaluator's own space any part can be
       asked for, for example with fewer `max_layers`: a table's optimum and regret are then of that
-      part.
+      part. `max_parameters` and `max_macs` limit what a network costs: no layer is legal after
+      which every network would be beyond them; see docs/limits.md.
     - `evaluator`: `"training"`, `"table"`, `"surrogate"`, or one's own: `"module:attribute"` or
       `"path/to/file.py:attribute"`. It is called with `dataset` and all further arguments, those
       that the id registers included (for training: `data_root`, `recipe`, `device`, `store`; for a
@@ -112,6 +119,8 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
     - `failure_reward`: the reward of a failed evaluation (0.0).
     - `invalid_action`: `"terminate"` or `"raise"`.
     - `observe_size`: `"bin"` or `"exact"`.
+    - `observe_budget`: whether the share of each limit on the cost that is spent is observed
+      (False).
     - `observation`: `"multidiscrete"`, `"onehot"` or `"dict"`.
     - `info`: `"full"` or `"numeric"`.
 
@@ -135,6 +144,7 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
         failure_reward: float = 0.0,
         invalid_action: InvalidAction = "terminate",
         observe_size: ObserveSize = "bin",
+        observe_budget: bool = False,
         observation: ObservationKind = "multidiscrete",
         info: InfoKind = "full",
         render_mode: str | None = None,
@@ -150,6 +160,7 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
             failure_reward=failure_reward,
             invalid_action=invalid_action,
             observe_size=observe_size,
+            observe_budget=observe_budget,
             observation=observation,
             info=info,
             render_mode=render_mode,
@@ -157,6 +168,7 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
         )
         check_choice("invalid_action", invalid_action, get_args(InvalidAction))
         check_choice("observe_size", observe_size, get_args(ObserveSize))
+        check_choice("observe_budget", observe_budget, (False, True))
         check_choice("observation", observation, get_args(ObservationKind))
         check_choice("info", info, get_args(InfoKind))
         check_choice("render_mode", render_mode, (None, *self.metadata["render_modes"]))
@@ -178,10 +190,11 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
         self.invalid_action = invalid_action
         self._draw_seed = getattr(self.evaluator, "draw_seed", None)
         self._mdp = compile_mdp(self.search_space, observe_size)
-        self.observer = make_observer(self._mdp, observation)
+        self.observer = make_observer(self._mdp, observation, observe_budget)
         self.result_info = full_info if info == "full" else numeric_info
         self.no_result = {} if info == "full" else no_result(self.search_space)
         self._state = START
+        self._spent = self._mdp.start_spent()
         self._layers: list[Layer] = []
         self._ended = True  # until the first reset
         self.action_space = gym.spaces.Discrete(len(self.search_space.actions))
@@ -197,9 +210,10 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
         """
         super().reset(seed=seed)
         self._state = START
+        self._spent = self._mdp.start_spent()
         self._layers = []
         self._ended = False
-        return self.observer.of(self._state), self._info({})
+        return self._observation(), self._info({})
 
     def step(self, action: np.int64 | int) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Adds a layer; a terminator evaluates the network.
@@ -212,18 +226,18 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
         if not self._can_step(action):
             return self._end_illegally()
         action = int(action)
-        self._state = self._mdp.next_state[self._state, action]
+        self._state, self._spent = self._mdp.after(self._state, self._spent, action)
         self._layers.append(self.search_space.actions[action])
         self._ended = bool(self._mdp.terminal[self._state])
         reward = 0.0
         result: dict[str, Any] = {}
         if self._ended:
             reward, result = self.judge(Architecture(tuple(self._layers)), self.np_random)
-        return self.observer.of(self._state), reward, self._ended, False, self._info(result)
+        return self._observation(), reward, self._ended, False, self._info(result)
 
     def action_masks(self) -> NDArray[np.bool_]:
         """(A,) bool, the legal actions; the name is sb3-contrib's."""
-        return np.array(self._mdp.legal[self._state])
+        return np.array(self._mdp.mask(self._state, self._spent))
 
     def render(self) -> str | NDArray[np.uint8] | None:
         """The network so far: text (``ansi``) or an (H, W, 3) uint8 drawing (``rgb_array``)."""
@@ -234,10 +248,11 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
         gym.logger.warn("render() needs gym.make(..., render_mode='ansi') or 'rgb_array'.")
         return None
 
-    def illegal(self, state: int, action: int) -> gym.error.InvalidAction:
+    def illegal(self, state: int, spent: Spent, action: int) -> gym.error.InvalidAction:
         """The error that says why an action is illegal in a state of the compiled MDP."""
         layer = self.search_space.actions[action]
-        rule = self.search_space.broken_rule(self._mdp.states[state], layer)
+        reached = replace(self._mdp.states[state], spent=tuple(spent.tolist()))
+        rule = self.search_space.broken_rule(reached, layer)
         return gym.error.InvalidAction(f"Action {action}, {layer}, is illegal: {rule}.")
 
     def close(self) -> None:
@@ -252,7 +267,7 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
         A copy makes its evaluator anew if that was given by name, and shares nothing with it.
         """
         names = (
-            "_state", "_ended", "_np_random", "_np_random_seed", "spec", "action_space",
+            "_state", "_spent", "_ended", "_np_random", "_np_random_seed", "spec", "action_space",
             "observation_space",
         )  # fmt: skip
         episode = {"_layers": list(self._layers), **{name: getattr(self, name) for name in names}}
@@ -274,17 +289,20 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
                 f"Expected an action from 0 to {count - 1}, but came {action!r}."
             )
         action = int(action)
-        legal = bool(self._mdp.legal[self._state, action])
+        legal = bool(self._mdp.mask(self._state, self._spent)[action])
         if not legal and self.invalid_action == "raise":
-            raise self.illegal(self._state, action)
+            raise self.illegal(self._state, self._spent, action)
         return legal
 
     def _end_illegally(self) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         self._ended = True
-        return self.observer.of(self._state), 0.0, True, False, self._info({"invalid_action": True})
+        return self._observation(), 0.0, True, False, self._info({"invalid_action": True})
+
+    def _observation(self) -> Observation:
+        return self.observer.of(self._state, self._spent)
 
     def _info(self, result: dict[str, Any]) -> dict[str, Any]:
-        mask = np.array(self._mdp.legal[self._state], dtype=np.int8)
+        mask = np.array(self._mdp.mask(self._state, self._spent), dtype=np.int8)
         return {**self.no_result, **result, "action_mask": mask}
 
     def judge(

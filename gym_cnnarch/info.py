@@ -43,7 +43,7 @@ def numeric_info(
     if evaluation is not None:
         info["status"] = STATUSES.index(evaluation.status)
     if _has_ranks(space):
-        info["rank"] = space.rank(architecture)
+        info["rank"] = space.of_any_cost.rank(architecture)
     return {key: info[key] for key in no_result(space).keys() & info.keys()}
 
 
@@ -55,5 +55,5 @@ def no_result(space: SearchSpace) -> dict[str, Any]:
 
 
 def _has_ranks(space: SearchSpace) -> bool:
-    """Whether the networks' numbers fit into 64 bits."""
-    return space.count() < 2**63
+    """Whether the numbers of networks of any cost, which take no time to find, fit into 64 bits."""
+    return space.of_any_cost.count() < 2**63

@@ -35,6 +35,8 @@ def as_tuple(value: Any) -> Any:
 def is_limit(name: str, value: Any) -> bool:
     """Whether a value can be the limit of that name."""
     match name:
+        case "max_parameters" | "max_macs":
+            return value is None or (_are_sizes((value,)) and value < 2**63)
         case "input_shape":
             return _are_sizes(value) and len(value) == 3
         case "conv_filters" | "conv_receptive_fields" | "fc_neurons":

@@ -17,6 +17,7 @@ from gym_cnnarch.architecture import (
     Softmax,
     Terminator,
 )
+from gym_cnnarch.costs import CostTables
 from gym_cnnarch.search_space import SearchSpace, State
 
 ObserveSize = Literal["bin", "exact"]
@@ -37,6 +38,9 @@ LAYER_TYPES: tuple[type[Layer], ...] = (Conv, Pool, FullyConnected, GlobalAverag
 START = 0
 """Index of the start state."""
 
+Spent = NDArray[np.int64]
+"""What a network costs so far, (K,) or (N, K), K being the number of limits on the cost."""
+
 
 def size_bin(size: int) -> int:
     """The paper's bins of the representation size (appendix B): n >= 8, 4..7, 1..3 as 1, 2, 3.
@@ -48,16 +52,20 @@ def size_bin(size: int) -> int:
 
 @dataclass(frozen=True, eq=False)
 class MDP:
-    """S reachable states and A actions.
+    """S states that Table 1 reaches and A actions.
+
+    Limits on the cost look at what is spent too, which depends on the path to a state. It goes
+    beside the state, from ``start_spent`` on; K is 0 where the space has no such limits.
 
     Attributes:
         states: The states in the order of their index; the start is 0.
         observations: (S, 8) int64, the state tuple as the agent sees it, see OBSERVATION_FIELDS.
         nvec: (8,) int64, the number of values of each field.
-        legal: (S, A) bool. A terminal state, which no action leaves, lists its last action alone,
-            so that no mask is ever empty.
+        legal: (S, A) bool, what Table 1 allows. A terminal state, which no action leaves, lists its
+            last action alone, so that no mask is ever empty.
         next_state: (S, A) int64, -1 where illegal.
         terminal: (S,) bool.
+        costs: What layers cost, and which the limits allow; None where there are no limits.
     """
 
     states: tuple[State, ...]
@@ -66,6 +74,44 @@ class MDP:
     legal: NDArray[np.bool_]
     next_state: NDArray[np.int64]
     terminal: NDArray[np.bool_]
+    costs: CostTables | None = None
+
+    def start_spent(self, num_envs: int | None = None) -> Spent:
+        """Nothing, of one network or of each of N."""
+        count = 0 if self.costs is None else len(self.costs.limits)
+        return np.zeros(count if num_envs is None else (num_envs, count), dtype=np.int64)
+
+    def mask(self, state: int, spent: Spent) -> NDArray[np.bool_]:
+        """(A,), the legal actions."""
+        return self.legal[state] if self.costs is None else self.costs.legal(state, spent)
+
+    def after(self, state: int, spent: Spent, action: int) -> tuple[int, Spent]:
+        """The state after a legal action, and what is spent then."""
+        after: int = self.next_state[state, action]
+        return after, spent if self.costs is None else spent + self.costs.cost[state, action]
+
+    def masks(self, states: NDArray[np.int64], spent: Spent) -> NDArray[np.bool_]:
+        """(N, A), the legal actions of each of (N,) states."""
+        if self.costs is None:
+            return self.legal.take(states, axis=0)
+        return self.costs.legal_of_each(states, spent)
+
+    def allows(self, cells: NDArray[np.int64], spent: Spent) -> NDArray[np.bool_]:
+        """(N,), whether each action is legal; ``cells`` are (state, action) as flat positions."""
+        return self.legal.take(cells) if self.costs is None else self.costs.allows(cells, spent)
+
+    def spent_after(self, cells: NDArray[np.int64], spent: Spent) -> Spent:
+        """(N, K), what is spent after each legal action."""
+        return spent if self.costs is None else self.costs.spent_after(cells, spent)
+
+    def walk(self, actions: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """(T + 1,) states that T legal actions pass, and (T, A) which are legal at each step."""
+        states, masks, spent = [START], [], self.start_spent()
+        for action in actions:
+            masks.append(self.mask(states[-1], spent))
+            state, spent = self.after(states[-1], spent, action)
+            states.append(state)
+        return np.array(states), np.array(masks)
 
 
 @lru_cache(maxsize=32)
@@ -88,10 +134,11 @@ def compile_mdp(space: SearchSpace, observe_size: ObserveSize = "bin") -> MDP:
     legal = next_state >= 0
     legal[terminal, -1] = True
     observations = np.array([_observation(space, s, observe_size) for s in states], dtype=np.int64)
-    tables = MDP(states, observations, _nvec(space, observe_size), legal, next_state, terminal)
-    for array in (tables.observations, tables.nvec, legal, next_state, terminal):
+    costs = None if space.budget is None else space.budget.tabulate(states)
+    nvec = _nvec(space, observe_size)
+    for array in (observations, nvec, legal, next_state, terminal):
         array.setflags(write=False)  # the cache shares them between environments
-    return tables
+    return MDP(states, observations, nvec, legal, next_state, terminal, costs)
 
 
 def _observation(space: SearchSpace, state: State, observe_size: ObserveSize) -> tuple[int, ...]:
@@ -143,6 +190,7 @@ class ActionSequences:
     def __init__(self, space: SearchSpace) -> None:
         mdp = compile_mdp(space, "bin")
         self._space = space
+        self._costs = None if mdp.costs is None else mdp.costs.cost.tolist()
         self._next = mdp.next_state.tolist()  # lists: single numbers are read
         self._terminal = mdp.terminal.tolist()
         self._actions = {layer: action for action, layer in enumerate(space.actions)}
@@ -152,12 +200,20 @@ class ActionSequences:
         return tuple(self._actions[layer] for layer in self._space.sample(rng).layers)
 
     def is_complete(self, actions: Sequence[int]) -> bool:
-        """Whether the actions are legal one after the other and end an episode."""
-        state = START
+        """Whether the actions are legal one after the other and end an episode.
+
+        A network that is within the limits is what finishes each of its parts within them.
+        """
+        states = [START]
         for action in actions:
-            if self._terminal[state]:
+            state = self._next[states[-1]][action]
+            if self._terminal[states[-1]] or state < 0:
                 return False
-            state = self._next[state][action]
-            if state < 0:
-                return False
-        return bool(self._terminal[state])
+            states.append(state)
+        return bool(self._terminal[states[-1]]) and self._is_affordable(states, actions)
+
+    def _is_affordable(self, states: Sequence[int], actions: Sequence[int]) -> bool:
+        if self._costs is None or self._space.budget is None:
+            return True
+        costs = [self._costs[state][action] for state, action in zip(states, actions, strict=False)]
+        return self._space.budget.holds(tuple(map(sum, zip(*costs, strict=True))))

@@ -1,6 +1,7 @@
-"""The space of networks: its limits, its rules (the paper's Table 1), counting and sampling."""
+"""The space of networks: its limits, its rules (the paper's Table 1), what is in it."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,10 +19,17 @@ from gym_cnnarch.architecture import (
     Softmax,
     Terminator,
 )
+from gym_cnnarch.costs import COST_LIMITS, Budget, Cost
+from gym_cnnarch.counting import Counting, CountingCosts, CountingStates
 from gym_cnnarch.errors import InvalidInput
 from gym_cnnarch.limits import PRESETS, as_tuple, is_limit
 from gym_cnnarch.presets import read_spec
-from gym_cnnarch.shapes import pooled_size
+from gym_cnnarch.shapes import Shape, pooled_size
+
+_GRAINS = {1: 32, 2: 3}
+"""Number of limits on the cost -> parts of each, times the layers, in which sampling counts costs.
+
+More would reject fewer of the drawn networks, and take longer to count."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +42,25 @@ class State:
         size: Representation size n, the side of the square feature map; 0 after an FC layer or a
             terminator, which have none.
         consecutive_fc: Number of FC layers in a row that end the chain.
+        channels: Number of channels of the feature map where the space limits the cost; 0 where it
+            does not, for then no rule looks at it, and where there is no feature map.
+        spent: What the layers cost so far, for each limit on the cost; () where there is none, and
+            in the states of Table 1 alone.
     """
 
     last: Layer | None
     depth: int
     size: int
     consecutive_fc: int
+    channels: int = 0
+    spent: Cost = ()
+
+    @property
+    def shape(self) -> Shape:
+        """What the next layer reads, where the space limits the cost."""
+        if isinstance(self.last, FullyConnected):
+            return (self.last.neurons,)
+        return (self.channels, self.size, self.size)
 
 
 @dataclass(frozen=True)
@@ -56,9 +77,17 @@ class SearchSpace:
         fc_neurons: Numbers of neurons of an FC layer.
         max_fc: Most FC layers in a row.
         fc_max_size: Largest representation size that an FC layer may follow.
+        max_parameters: Most trainable parameters of a network, biases and classifier included, as
+            ``shapes.count_parameters`` counts them; None for any number.
+        max_macs: Most multiply-accumulates of a forward pass of one image, as ``shapes.count_macs``
+            counts them; None for any number.
+
+    A layer is legal if it keeps the rules, and if some way to finish the network then stays within
+    ``max_parameters`` and ``max_macs``: no choice of legal layers ends where nothing fits.
 
     Raises:
-        InvalidInput: If a limit is not positive, or the images are not square.
+        InvalidInput: If a limit is not positive, the images are not square, or no network is within
+            the limits.
     """
 
     input_shape: tuple[int, int, int] = (3, 32, 32)
@@ -70,11 +99,18 @@ class SearchSpace:
     fc_neurons: tuple[int, ...] = (512, 256, 128)
     max_fc: int = 2
     fc_max_size: int = 7
+    max_parameters: int | None = None
+    max_macs: int | None = None
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = as_tuple(getattr(self, field.name))
             object.__setattr__(self, field.name, value)
+            if not is_limit(field.name, value) and field.name in COST_LIMITS:
+                raise InvalidInput(
+                    f"{field.name} must be an integer from 1 to 2^63 - 1, or None for no limit, "
+                    f"but came as {value!r}."
+                )
             if not is_limit(field.name, value):
                 raise InvalidInput(
                     f"{field.name} must be made of positive integers, no choice twice, like the "
@@ -89,6 +125,11 @@ class SearchSpace:
             raise InvalidInput(
                 f"Classifying needs num_classes of at least 2, but it is {self.num_classes}."
             )
+        _ = self.budget  # refuses limits that no network keeps
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The limits; a copy finds anew what follows from them."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
     @classmethod
     def from_spec(
@@ -105,7 +146,7 @@ class SearchSpace:
             InvalidInput: If the preset or a limit is unknown, or a limit contradicts the data.
         """
         if isinstance(spec, SearchSpace):
-            limits = {f.name: getattr(spec, f.name) for f in dataclasses.fields(spec)}
+            limits = spec.as_spec()
         else:
             names = [f.name for f in dataclasses.fields(cls)]
             preset, given = read_spec("search space", spec, PRESETS, "metaqnn", names, "limit")
@@ -124,6 +165,11 @@ class SearchSpace:
                 )
         return cls(**limits)
 
+    def as_spec(self) -> dict[str, Any]:
+        """The limits as plain data, from which ``from_spec`` makes the space; without None."""
+        limits = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {name: limit for name, limit in limits.items() if limit is not None}
+
     @cached_property
     def actions(self) -> tuple[Layer, ...]:
         """The layers in action order.
@@ -140,23 +186,53 @@ class SearchSpace:
         )
 
     @property
+    def cost_limits(self) -> dict[str, int]:
+        """Those of ``max_parameters`` and ``max_macs`` that are set."""
+        limits = {name: getattr(self, name) for name in COST_LIMITS}
+        return {name: limit for name, limit in limits.items() if limit is not None}
+
+    @cached_property
+    def of_any_cost(self) -> "SearchSpace":
+        """The space without limits on the cost."""
+        if not self.cost_limits:
+            return self
+        return dataclasses.replace(self, max_parameters=None, max_macs=None)
+
+    @cached_property
+    def budget(self) -> Budget | None:
+        """The rule of the limits on the cost; None where there is none."""
+        return Budget(self) if self.cost_limits else None
+
+    @property
     def start(self) -> State:
         """The state before the first layer."""
-        return State(last=None, depth=0, size=self.input_shape[1], consecutive_fc=0)
+        limits = self.cost_limits
+        channels = self.input_shape[0] if limits else 0
+        return State(None, 0, self.input_shape[1], 0, channels, (0,) * len(limits))
 
     def successor(self, state: State, layer: Layer) -> State:
         """The state after adding a legal layer."""
         depth = state.depth + 1
+        spent = self.budget.spent_after(state, layer) if state.spent and self.budget else ()
         match layer:
             case Conv():
-                return State(layer, depth, state.size, 0)
+                channels = layer.filters if state.channels else 0
+                return State(layer, depth, state.size, 0, channels, spent)
             case Pool():
-                return State(layer, depth, pooled_size(state.size, layer), 0)
+                size = pooled_size(state.size, layer)
+                return State(layer, depth, size, 0, state.channels, spent)
             case FullyConnected():
-                return State(layer, depth, 0, state.consecutive_fc + 1)
-        return State(layer, depth, 0, 0)
+                return State(layer, depth, 0, state.consecutive_fc + 1, 0, spent)
+        return State(layer, depth, 0, 0, 0, spent)
 
     def broken_rule(self, state: State, layer: Layer) -> str | None:
+        """The rule that adding the layer would break, None if it is legal."""
+        rule = self.broken_rule_of_table_1(state, layer)
+        if rule is None and self.budget is not None:
+            rule = self.budget.broken_rule(state, layer)
+        return rule
+
+    def broken_rule_of_table_1(self, state: State, layer: Layer) -> str | None:
         """The rule of Table 1 that adding the layer would break, None if it is legal."""
         last, size = state.last, state.size
         if isinstance(last, Terminator):
@@ -217,36 +293,54 @@ class SearchSpace:
         same = ("input_shape", "num_classes")
         choices = ("conv_filters", "conv_receptive_fields", "pools", "fc_neurons")
         most = ("max_layers", "max_fc", "fc_max_size")
+        costs = self.cost_limits
         return (
             all(getattr(other, name) == getattr(self, name) for name in same)
             and all(set(getattr(other, name)) <= set(getattr(self, name)) for name in choices)
             and all(getattr(other, name) <= getattr(self, name) for name in most)
+            and all(other.cost_limits.get(name, math.inf) <= costs[name] for name in costs)
         )
 
     def count(self) -> int:
-        """The exact number of architectures."""
-        return self._completions[self.start]
+        """The exact number of architectures.
+
+        Raises:
+            InvalidInput: If limits on the cost leave too many to be counted, see docs/limits.md.
+        """
+        return self._counting.count
 
     def counts_more_than(self, number: int) -> bool:
         """Whether ``count()`` is greater, without enumerating a space that is much larger.
 
-        Each state before a terminator is the end of some chain, which SM makes an architecture: a
-        space has no more such states than architectures.
+        Each state which a terminator may follow is the end of some chain, which that makes an
+        architecture: a space has no more such states than architectures.
         """
         layers = [layer for layer in self.actions if not isinstance(layer, Terminator)]
-        known, states = {self.start}, [self.start]
+        terminators = [layer for layer in self.actions if isinstance(layer, Terminator)]
+        known, states, ends = {self.start}, [self.start], 0
         for state in states:  # grows while it is read
             legal = [layer for layer in layers if self.broken_rule(state, layer) is None]
             new = {self.successor(state, layer) for layer in legal} - known
             known |= new
             states += new
-            if len(states) > number:
+            ends += any(self.broken_rule(state, layer) is None for layer in terminators)
+            if ends > number:
                 return True
         return self.count() > number
 
+    def count_up_to(self, number: int) -> int:
+        """``count()``, or the number if that is less."""
+        return number if self.counts_more_than(number) else self.count()
+
     def sample(self, rng: np.random.Generator) -> Architecture:
-        """An architecture drawn uniformly from all ``count()``."""
-        return self.unrank(_random_below(rng, self.count()))
+        """An architecture drawn uniformly from all.
+
+        Under limits on the cost it is drawn from those that keep them roughly, until it keeps them.
+        """
+        while True:
+            architecture = self._sampling.sample(rng)
+            if self.budget is None or self.budget.holds(self._end(architecture).spent):
+                return architecture
 
     def rank(self, architecture: Architecture) -> int:
         """The architecture's number, 0 to ``count()`` - 1, in the lexicographic order of actions.
@@ -254,80 +348,62 @@ class SearchSpace:
         Raises:
             InvalidInput: If it is not one of the space.
         """
-        rank = 0
-        state = self.start
-        for layer in architecture.layers:
-            branch = self._branches[state].get(layer)
-            if branch is None:
-                self.validate(architecture)  # says what is wrong
-                raise AssertionError("a layer without a branch breaks a rule")
-            smaller, state = branch
-            rank += smaller
+        rank = self._counting.rank(architecture)
+        if rank is None:
+            self.validate(architecture)  # says what is wrong
+            raise AssertionError("an architecture without a rank breaks a rule")
         return rank
 
     def unrank(self, rank: int) -> Architecture:
         """The architecture of a number, the inverse of ``rank``."""
-        if not 0 <= rank < self.count():
-            raise IndexError(f"The space has architectures 0 to {self.count() - 1}, not {rank}.")
-        state = self.start
-        layers: list[Layer] = []
-        while not isinstance(state.last, Terminator):
-            layer, (smaller, state) = next(
-                branch for branch in reversed(self._branches[state].items()) if branch[1][0] <= rank
-            )
-            rank -= smaller
-            layers.append(layer)
-        return Architecture(tuple(layers))
+        return self._counting.unrank(rank)
 
     def branches(self, state: State) -> Mapping[Layer, tuple[int, State]]:
-        """Each legal layer after a state, with where it leads to.
+        """Each layer after a state in a space of any cost, with where it leads to.
 
         The number is how many ways to finish the network come before those with this layer: summed
         along an architecture, its ``rank``.
         """
-        return self._branches[state]
+        return self._counting.branches(state)
 
     @cached_property
     def successors(self) -> Mapping[State, Mapping[Layer, State]]:
-        """Each reachable state, by depth, with its legal layers in order and where they lead to."""
-        successors: dict[State, dict[Layer, State]] = {self.start: {}}
-        states = [self.start]
+        """Each state that Table 1 reaches, by depth, with its layers in order and where they lead.
+
+        What is spent is left out; a budget says which of the layers it allows.
+        """
+        start = dataclasses.replace(self.start, spent=())
+        successors: dict[State, dict[Layer, State]] = {start: {}}
+        states = [start]
         for state in states:  # grows while it is read
             for layer in self.actions:
-                if self.broken_rule(state, layer) is None:
+                if self.broken_rule_of_table_1(state, layer) is None:
                     after = successors[state][layer] = self.successor(state, layer)
                     if after not in successors:
                         successors[after] = {}
                         states.append(after)
         return successors
 
-    @cached_property
-    def _completions(self) -> dict[State, int]:
-        """Number of ways to finish the network from each reachable state."""
-        completions: dict[State, int] = {}
-        for state in reversed(list(self.successors)):
-            ended = isinstance(state.last, Terminator)
-            after = self.successors[state].values()
-            completions[state] = int(ended) + sum(completions[s] for s in after)
-        return completions
+    def _end(self, architecture: Architecture) -> State:
+        """The state after the last layer."""
+        state = self.start
+        for layer in architecture.layers:
+            state = self.successor(state, layer)
+        return state
 
     @cached_property
-    def _branches(self) -> dict[State, dict[Layer, tuple[int, State]]]:
-        """For each state and legal layer, how many ways to finish come before it, and where to."""
-        branches: dict[State, dict[Layer, tuple[int, State]]] = {}
-        for state, successors in self.successors.items():
-            branches[state] = {}
-            smaller = 0
-            for layer, after in successors.items():
-                branches[state][layer] = smaller, after
-                smaller += self._completions[after]
-        return branches
+    def _counting(self) -> Counting[Any]:
+        if self.budget is None:
+            return CountingStates(self)
+        whole = (1,) * len(self.budget.limits)
+        fits = self._sampling.count < 2**63
+        return CountingCosts(self, self.budget, whole, np.int64 if fits else object)
 
-
-def _random_below(rng: np.random.Generator, bound: int) -> int:
-    """A uniform integer in [0, bound), for bounds beyond 64 bits."""
-    bits = bound.bit_length()
-    while True:
-        number = int.from_bytes(rng.bytes((bits + 7) // 8), "little") & ((1 << bits) - 1)
-        if number < bound:
-            return number
+    @cached_property
+    def _sampling(self) -> Counting[Any]:
+        """The counting from which networks are drawn: all that are within the limits, and some."""
+        if self.budget is None:
+            return self._counting
+        parts = _GRAINS[len(self.budget.limits)] * self.max_layers
+        grain = tuple(max(1, limit // parts) for limit in self.budget.limits)
+        return CountingCosts(self, self.budget, grain, object)

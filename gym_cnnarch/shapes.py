@@ -80,13 +80,24 @@ def _biases(layer: Layer) -> int:
     return 0
 
 
+def parameters_of(layer: Layer, shape: Shape) -> int:
+    """Number of trainable parameters, biases included, of a layer that reads ``shape``."""
+    return _weights(layer, shape) + _biases(layer)
+
+
+def macs_of(layer: Layer, shape: Shape) -> int:
+    """Multiply-accumulates, for one image, of a layer that reads ``shape``."""
+    positions = math.prod(_output_shape(layer, shape)[1:])  # of a convolution; 1 if it is linear
+    return _weights(layer, shape) * positions
+
+
 def layer_parameters(
     layers: Sequence[Layer], input_shape: Shape, biases: bool = True
 ) -> tuple[int, ...]:
     """Number of trainable parameters of each layer."""
     inputs = (tuple(input_shape), *layer_shapes(layers, input_shape))
     return tuple(
-        _weights(layer, shape) + (_biases(layer) if biases else 0)
+        parameters_of(layer, shape) if biases else _weights(layer, shape)
         for layer, shape in zip(layers, inputs, strict=False)
     )
 
@@ -120,10 +131,5 @@ def count_macs(architecture: Architecture, input_shape: Shape) -> int:
     Raises:
         InvalidInput: If the architecture does not fit the input.
     """
-    shapes = layer_shapes(architecture.layers, input_shape)
-    inputs = (tuple(input_shape), *shapes)
-    macs = 0
-    for layer, read, written in zip(architecture.layers, inputs, shapes, strict=False):
-        positions = math.prod(written[1:])  # of a convolution; 1 for a linear layer
-        macs += _weights(layer, read) * positions
-    return macs
+    inputs = (tuple(input_shape), *layer_shapes(architecture.layers, input_shape))
+    return sum(map(macs_of, architecture.layers, inputs))

@@ -83,16 +83,17 @@ class CNNArchVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self._mdp = compile_mdp(self.search_space, self._env.observe_size)
         self._observer = self._env.observer
-        self._masks = self._mdp.legal.astype(np.int8)
         self._depths = self._mdp.observations[:, OBSERVATION_FIELDS.index("depth")]
         self._results = None
-        if type(self.evaluator) is TableEvaluator:  # a subclass may answer otherwise
+        countable = self.search_space.of_any_cost.count() < 2**63
+        if countable and type(self.evaluator) is TableEvaluator:  # a subclass may answer otherwise
             self._results = TableColumns(self._env, self.evaluator, self._mdp)
         self._needs_layers = self._results is None or self.render_mode is not None
         self._streams = UniformStreams(num_envs)
         self._begun = False
         self._ended = np.ones(num_envs, dtype=bool)  # until the first reset of each
         self._states = np.full(num_envs, START)
+        self._spent = self._mdp.start_spent(num_envs)
         self._ranks = np.zeros(num_envs, dtype=np.int64)
         self._actions = np.zeros((num_envs, self.search_space.max_layers + 1), dtype=np.int64)
 
@@ -141,10 +142,11 @@ class CNNArchVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
         if not self._begun or (self.autoreset_mode != AutoresetMode.NEXT_STEP and not active.all()):
             raise gym.error.ResetNeeded("An episode has ended or not begun: call reset() first.")
         cells = self._states * self._mdp.legal.shape[1] + actions
-        legal = self._mdp.legal.take(cells)
+        legal = self._mdp.allows(cells, self._spent)
         if self._env.invalid_action == "raise" and not legal[active].all():
             first = int(np.flatnonzero(active & ~legal)[0])
-            raise self._env.illegal(int(self._states[first]), int(actions[first]))
+            state, action = int(self._states[first]), int(actions[first])
+            raise self._env.illegal(state, self._spent[first], action)
         self._restart(self._ended)
         legal &= active
         self._add_layers(np.flatnonzero(legal), actions, cells)
@@ -184,7 +186,7 @@ class CNNArchVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
 
     def action_masks(self) -> NDArray[np.bool_]:
         """(N, A) bool, the legal actions."""
-        return self._mdp.legal.take(self._states, axis=0)
+        return self._mdp.masks(self._states, self._spent)
 
     def render(self) -> tuple[Any, ...] | None:
         """The networks so far, each as ``CNNArchEnv`` renders it, or lists of them."""
@@ -208,6 +210,7 @@ class CNNArchVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
 
     def _restart(self, which: NDArray[np.bool_]) -> None:
         self._states[which] = START
+        self._spent[which] = 0
         self._ranks[which] = 0
         self._ended = self._ended & ~which
         if self._frames is not None:
@@ -224,6 +227,7 @@ class CNNArchVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
         if self._results is not None:
             self._ranks[which] += self._results.smaller.take(chosen)
         self._states[which] = self._mdp.next_state.take(chosen)
+        self._spent[which] = self._mdp.spent_after(chosen, self._spent[which])
 
     def _layers(self, i: int) -> list[Layer]:
         actions = self._actions[i, : self._depths[self._states[i]]]
@@ -241,7 +245,7 @@ class CNNArchVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
             for i, (rewards[i], info) in zip(which.tolist(), results, strict=True):
                 infos = self._add_info(infos, info, i)
             return infos
-        cells = self._ranks[which]
+        cells = self._results.positions(self._ranks[which])
         if self._results.choices > 1:
             choices = (self._streams.draw(which) * self._results.choices).astype(np.int64)
             cells = cells + choices * self.search_space.count()
@@ -253,7 +257,7 @@ class CNNArchVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
         """The infos of ended episodes as those of environments that are reset at once."""
         observations = np.full(self.num_envs, None, dtype=object)
         for i in np.flatnonzero(ended):
-            observations[i] = self._observer.of(int(self._states[i]))
+            observations[i] = self._observer.of(int(self._states[i]), self._spent[i])
         return {
             "final_obs": observations,
             "_final_obs": ended.copy(),
@@ -273,7 +277,7 @@ class CNNArchVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
         return infos
 
     def _observations(self) -> Observation:
-        return self._observer.of_each(self._states)
+        return self._observer.of_each(self._states, self._spent)
 
     def _completed(self, infos: Infos, which: NDArray[np.bool_]) -> Infos:
         """Adds what the infos of the environments ``which`` always say."""
@@ -283,7 +287,7 @@ class CNNArchVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
             known = infos.get(f"_{name}", np.zeros(self.num_envs, dtype=bool))
             infos[name] = np.where(which & ~known, np.array(default, values.dtype), values)
             infos[f"_{name}"] = which.copy()
-        masks = self._masks.take(self._states, axis=0)
+        masks = self.action_masks().view(np.int8)
         masks[~which] = 0
         return {**infos, "action_mask": masks, "_action_mask": which.copy()}
 

@@ -1,5 +1,6 @@
 """Look-ups of the vector environment: a table's results and each environment's random numbers."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,19 +19,24 @@ class TableColumns:
 
     Attributes:
         choices: R, the number of results that an evaluation can have.
-        smaller: (S, A) int64, how many ways to finish a network come before those with this layer;
-            summed along an episode, the architecture's rank.
+        smaller: (S, A) int64, how many ways to finish a network of any cost come before those with
+            this layer; summed along an episode, the architecture's rank among those of any cost.
         rewards: (R, N) float64, by rank.
         columns: The final info's fields, (R, N) each.
     """
 
     def __init__(self, env: CNNArchEnv, evaluator: TableEvaluator, mdp: MDP) -> None:
         space = env.search_space
+        of_any_cost = space.of_any_cost
         self.choices = evaluator.choices
         self.smaller = np.zeros(mdp.legal.shape, dtype=np.int64)
         for number, state in enumerate(mdp.states):
-            for layer, (smaller, _) in space.branches(state).items():
+            for layer, (smaller, _) in of_any_cost.branches(replace(state, channels=0)).items():
                 self.smaller[number, space.actions.index(layer)] = smaller
+        self._ranks: NDArray[np.int64] | None = None  # of each network among those of any cost
+        if of_any_cost != space:
+            networks = map(space.unrank, range(space.count()))
+            self._ranks = np.array([of_any_cost.rank(network) for network in networks])
         shape = (self.choices, space.count())
         self.rewards = np.zeros(shape)
         self.columns: dict[str, NDArray[Any]] = {}
@@ -44,6 +50,10 @@ class TableColumns:
                         dtype = object if isinstance(value, str) else type(value)
                         self.columns[name] = np.zeros(shape, dtype=dtype)
                     self.columns[name][choice, rank] = value
+
+    def positions(self, ranks: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The ranks in the space of networks with these ranks among those of any cost."""
+        return ranks if self._ranks is None else np.searchsorted(self._ranks, ranks)
 
 
 class UniformStreams:

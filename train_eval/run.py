@@ -228,7 +228,7 @@ def _agent(
 ) -> tuple[dict[str, Any], Agent, int]:
     """The agent's settings in full, the agent, and the budget, at most the space."""
     total = given["schedule"].total if "schedule" in given else PAPER_SCHEDULE.total
-    budget = min(budget or total, env.search_space.count())
+    budget = env.search_space.count_up_to(budget or total)
     if isinstance(agent, str):
         settings = search_settings(agent, budget, given)
         return settings, make_agent(settings, env.search_space, seed), budget

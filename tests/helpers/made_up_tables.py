@@ -1,7 +1,5 @@
 """Tables of made-up results, complete or not."""
 
-from dataclasses import asdict
-
 import numpy as np
 
 from gym_cnnarch import SearchSpace
@@ -31,7 +29,7 @@ def make_table(space=SPACE, seeds=3, complete=True):
     if not complete:
         status[-1, 5] = MISSING
     metadata = {
-        "search_space": asdict(space), "task": "made-up", "seeds": list(range(seeds)),
+        "search_space": space.as_spec(), "task": "made-up", "seeds": list(range(seeds)),
         "validation_images": IMAGES, "test_images": TESTS,
     }  # fmt: skip
     return Table(

@@ -90,7 +90,7 @@ class BenchmarkCommand(EvaluatorOptions):
     def _benchmark(self, env: CNNArchEnv) -> Benchmark:
         if env.evaluator is None:
             raise InvalidInput(f"{self.env} has no evaluator: a benchmark needs rewards.")
-        budget = min(self.budget, env.search_space.count())
+        budget = env.search_space.count_up_to(self.budget)
         agents = self._agents(budget)
         sb3 = {label for label, s in agents.items() if str(s["name"]).startswith(SB3_PREFIX)}
         fewer = self.sb3_seeds or self.seeds

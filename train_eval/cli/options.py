@@ -40,7 +40,8 @@ class EnvOptions:
     train_eval/training/recipe.py. Default: the environment's."""
     search_space: tuple[str, ...] = ()
     """Limits of the space: a preset (metaqnn, metaqnn-18, digits, small) and limits, such as
-    `--search-space metaqnn max_layers=6 conv_filters=[16,32]`. Default: the environment's."""
+    `--search-space metaqnn max_layers=6 conv_filters=[16,32] max_parameters=1000000`; see
+    docs/limits.md. Default: the environment's."""
     table: Path | None = None
     """For environments that look results up: a shipped table, or a file that cnnarch table build
     wrote."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from gym_cnnarch import SearchSpace
+from gym_cnnarch import InvalidInput, SearchSpace
 from gym_cnnarch.mdp import compile_mdp
 from gym_cnnarch.registration import DATASET_INPUTS
 from train_eval.cli.options import EnvOptions
@@ -25,7 +25,10 @@ class SpaceCommand(EnvOptions):
         shape = "x".join(map(str, space.input_shape))
         console.out.print(f"input {shape}, {space.num_classes} classes")
         console.out.print(f"{len(mdp.states):,} states, {observed:,} as the agent observes them")
-        console.out.print(f"{space.count():,} architectures")
+        try:
+            console.out.print(f"{space.count():,} architectures")
+        except InvalidInput as too_many:
+            console.out.print(f"{too_many}")
 
     def _space(self) -> SearchSpace:
         changed = self.kwargs()

@@ -1,7 +1,7 @@
 """Published results as runs: replay databases and learning curves of others."""
 
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from gym_cnnarch import Architecture, Evaluation, InvalidInput, SearchSpace
@@ -66,7 +66,7 @@ def import_results(
     digest = published.sha256
     settings = RunSettings(
         env=env_id,
-        search_space=asdict(space),
+        search_space=space.as_spec(),
         observe_size="bin",
         task=f"{IMPORTED}-{digest[:16]}",
         recipe=None,

@@ -7,7 +7,7 @@ import numpy as np
 
 from agents import Agent, Episode
 from gym_cnnarch import SearchSpace
-from gym_cnnarch.mdp import START, ObserveSize, compile_mdp
+from gym_cnnarch.mdp import ObserveSize, compile_mdp
 
 
 class Played(Protocol):
@@ -28,14 +28,7 @@ def learn_offline(
     """Tells the agent each recorded episode, as it was told the agent of the run."""
     mdp = compile_mdp(space, observe_size)
     for record in episodes:
-        states = [START]
-        for action in record.actions:
-            states.append(int(mdp.next_state[states[-1], action]))
+        states, masks = mdp.walk(record.actions)
         agent.learn(
-            Episode(
-                mdp.observations[states],
-                np.array(record.actions),
-                mdp.legal[states[:-1]],
-                record.reward,
-            )
+            Episode(mdp.observations[states], np.array(record.actions), masks, record.reward)
         )

@@ -1,6 +1,5 @@
 """The settings of a search: what its course will depend on."""
 
-from dataclasses import asdict
 from typing import Any
 
 from gym_cnnarch import InvalidInput
@@ -34,7 +33,7 @@ def run_settings(
     kwargs = env.spec.kwargs
     return RunSettings(
         env=env_id or env.spec.id,
-        search_space=asdict(env.search_space),
+        search_space=env.search_space.as_spec(),
         observe_size=env.observe_size,
         task=env.evaluator.task,
         recipe=kwargs.get("recipe"),
@@ -43,7 +42,7 @@ def run_settings(
         evaluation_seed=env.evaluation_seed,
         agent=agent,
         seed=seed,
-        budget=min(budget, env.search_space.count()),
+        budget=env.search_space.count_up_to(budget),
         lookahead=lookahead,
     )
 

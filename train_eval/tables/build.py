@@ -61,10 +61,10 @@ class TableBuilder:
     def __init__(
         self, space: SearchSpace, evaluator: "TrainingEvaluator", seeds: int, store: Store
     ) -> None:
-        if space.count() > MAX_ARCHITECTURES:
+        if space.counts_more_than(MAX_ARCHITECTURES):
             raise InvalidInput(
-                f"The space has {space.count():,} architectures: a table can hold "
-                f"{MAX_ARCHITECTURES:,}; narrow the limits."
+                f"The space has more than the {MAX_ARCHITECTURES:,} architectures that a table can "
+                f"hold: narrow the limits."
             )
         test = evaluator.data.test
         if test is None:
@@ -174,7 +174,7 @@ class TableBuilder:
     def _metadata(self, workers: int) -> dict[str, Any]:
         data, test = self._evaluator.data, self._test
         return {
-            "search_space": asdict(self.space),
+            "search_space": self.space.as_spec(),
             "task": self._evaluator.task,
             "dataset": self._evaluator.dataset.partition(":")[0],
             "fingerprints": self._evaluator.fingerprints,

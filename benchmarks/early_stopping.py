@@ -29,9 +29,9 @@ from gym_cnnarch import Architecture, shapes
 from gym_cnnarch.registration import DATASET_INPUTS
 from train_eval.output.plotting import draw_figures
 from train_eval.records.published import read_published
-from train_eval.stopping import Finished, Halving, Prediction, Rule
-from train_eval.stopping.curves import features, known_before
-from train_eval.stopping.prediction import fit_once
+from train_eval.training.stopping import Finished, Halving, Prediction, Rule
+from train_eval.training.stopping.curves import features, known_before
+from train_eval.training.stopping.prediction import fit_once
 
 RULES: dict[str, Rule] = {
     "prediction, delta 0.99, n 5": Prediction(),

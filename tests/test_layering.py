@@ -16,7 +16,6 @@ ROOT = Path(__file__).parents[1]
 
 LEVELS = (
     {"gym_cnnarch", "agents"},
-    {"train_eval.stopping"},
     {"train_eval.output"},
     {"train_eval.data", "train_eval.records"},
     {"train_eval.training"},

@@ -11,14 +11,14 @@ from typing import Literal, get_args
 import numpy as np
 
 from gym_cnnarch import InvalidInput
-from train_eval.stopping.curves import (
+from train_eval.training.stopping.curves import (
     Array,
     Regression,
     Regressions,
     features,
     known_before,
 )
-from train_eval.stopping.rule import Finished
+from train_eval.training.stopping.rule import Finished
 
 Kernel = Literal["rbf", "linear"]
 

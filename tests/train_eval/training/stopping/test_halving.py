@@ -4,7 +4,7 @@ from statistics import mean
 import numpy as np
 import pytest
 
-from train_eval.stopping import Finished, Halving
+from train_eval.training.stopping import Finished, Halving
 
 
 def finished(*curve: float, status: str = "ok") -> Finished:

@@ -10,9 +10,16 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import NuSVR
 
-from train_eval.stopping import Finished, Prediction, prediction
-from train_eval.stopping.curves import features, known_before
-from train_eval.stopping.prediction import FOLDS, GROWTH, NEWEST, fit, fit_once, fitted_number
+from train_eval.training.stopping import Finished, Prediction, prediction
+from train_eval.training.stopping.curves import features, known_before
+from train_eval.training.stopping.prediction import (
+    FOLDS,
+    GROWTH,
+    NEWEST,
+    fit,
+    fit_once,
+    fitted_number,
+)
 
 
 def curve_of(draw: random.Random) -> tuple[float, ...]:

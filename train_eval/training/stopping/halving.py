@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import linear_regression
 
 from gym_cnnarch import InvalidInput
-from train_eval.stopping.rule import Finished
+from train_eval.training.stopping.rule import Finished
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from gym_cnnarch import InvalidInput
-from train_eval.stopping import Finished, Halving, Prediction
+from train_eval.training.stopping import Finished, Halving, Prediction
 
 EPOCHS = 8
 RULES = (Halving(first=20), Prediction(first=20), Prediction(first=20, kernel="linear"))

@@ -1,7 +1,0 @@
-"""What ends a training early: prediction of the final accuracy, successive halving."""
-
-from train_eval.stopping.halving import Halving
-from train_eval.stopping.prediction import Prediction
-from train_eval.stopping.rule import Decision, Finished, Rule
-
-__all__ = ["Decision", "Finished", "Halving", "Prediction", "Rule"]

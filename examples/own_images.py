@@ -14,7 +14,8 @@ parser = argparse.ArgumentParser()
 parser.add_argument("data")
 parser.add_argument("--networks", type=int, default=20)
 parser.add_argument("--image-size", type=int, default=32)
-parser.add_argument("--final-recipe", type=json.loads, default="one-cycle")
+parser.add_argument("--recipe", type=json.loads, default={"preset": "own"})
+parser.add_argument("--final-recipe", type=json.loads, default="own-final")
 arguments = parser.parse_args()
 
 run = run_search(
@@ -22,7 +23,7 @@ run = run_search(
     budget=arguments.networks,
     run_dir="runs/own_images",
     dataset=f"folder:{arguments.data}",
-    recipe={"preset": "quick", "image_size": arguments.image_size},
+    recipe={**arguments.recipe, "image_size": arguments.image_size},
     search_space={"preset": "metaqnn", "max_layers": 6, "conv_filters": [16, 32, 64]},
 )
 for network in run.best(3):

@@ -53,8 +53,9 @@ def test_one_s_own_images(run, tmp_path):
             Image.fromarray(pixels + np.uint8(127 * (label == "light"))).save(
                 folder / f"{index}.png"
             )
-    recipe = '{"steps": [[0.05, 1]], "translation": 1}'
-    images = ("--image-size", 8, "--networks", 3, "--final-recipe", recipe)
+    recipe = '{"preset": "one-cycle", "steps": [[0.05, 1]], "translation": 1}'
+    quick = '{"preset": "quick", "epochs": 1}'
+    images = ("--image-size", 8, "--networks", 3, "--recipe", quick, "--final-recipe", recipe)
     out = run("own_images", tmp_path / "data", *images)
     assert out.count("test error") == 3
     assert "Classes: dark, light" in out

@@ -67,7 +67,7 @@ def test_the_commands_for_one_s_own_images_run(capsys, tmp_path, monkeypatch):
     assert list(shown) == ["search", "show", "finalize"]
     search = shown["search"]
     search[search.index("--budget") + 1] = "3"
-    search.insert(search.index("--recipe") + 2, "epochs=1")
+    search.insert(search.index("--recipe") + 2, "steps=1")
     shown["finalize"] += ["--networks", "1", "--recipe", "one-cycle", "steps=[[0.05,1]]"]
     for arguments in shown.values():
         status, out, err = cnnarch(capsys, *arguments)

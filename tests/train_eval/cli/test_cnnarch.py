@@ -14,7 +14,7 @@ from train_eval.records.store import Store
 def test_train_shows_the_curve_and_the_sizes(capsys):
     status, out, _ = cnnarch(capsys, "train", "[C(8,3,1), P(2,2), SM(10)]", *FAST)
     assert status == 0
-    assert re.search(r"epoch +1 +accuracy \d+\.\d\d%", out)
+    assert re.search(r"epoch +1/1 +loss \d+\.\d+ +accuracy \d+\.\d\d% +time left", out)
     # 8 (9 + 1) of the convolution, 10 (8 4 4 + 1) of the classifier; 64 72 + 1280 MACs
     assert "parameters 1,370   MACs 5,888" in out
     assert re.search(r"seconds \d", out)

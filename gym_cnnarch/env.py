@@ -21,7 +21,7 @@ from gym_cnnarch.arguments import (
 from gym_cnnarch.errors import InvalidInput
 from gym_cnnarch.evaluation import Evaluation, Evaluator
 from gym_cnnarch.info import InfoKind, full_info, no_result, numeric_info
-from gym_cnnarch.mdp import START, ObserveSize, Spent, compile_mdp
+from gym_cnnarch.mdp import ObserveSize, Spent, compile_mdp
 from gym_cnnarch.observation import Observation, ObservationKind, make_observer
 from gym_cnnarch.reward import make_reward
 
@@ -193,8 +193,7 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
         self.observer = make_observer(self._mdp, observation, observe_budget)
         self.result_info = full_info if info == "full" else numeric_info
         self.no_result = {} if info == "full" else no_result(self.search_space)
-        self._state = START
-        self._spent = self._mdp.start_spent()
+        self._state, self._spent, self._mask = self._mdp.begin()
         self._layers: list[Layer] = []
         self._ended = True  # until the first reset
         self.action_space = gym.spaces.Discrete(len(self.search_space.actions))
@@ -209,11 +208,10 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
         nothing.
         """
         super().reset(seed=seed)
-        self._state = START
-        self._spent = self._mdp.start_spent()
+        self._state, self._spent, self._mask = self._mdp.begin()
         self._layers = []
         self._ended = False
-        return self._observation(), self._info({})
+        return self.observer.of(self._state, self._spent), self._info({})
 
     def step(self, action: np.int64 | int) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Adds a layer; a terminator evaluates the network.
@@ -226,18 +224,19 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
         if not self._can_step(action):
             return self._end_illegally()
         action = int(action)
-        self._state, self._spent = self._mdp.after(self._state, self._spent, action)
+        self._state, self._spent, self._mask = self._mdp.after(self._state, self._spent, action)
         self._layers.append(self.search_space.actions[action])
         self._ended = bool(self._mdp.terminal[self._state])
         reward = 0.0
         result: dict[str, Any] = {}
         if self._ended:
             reward, result = self.judge(Architecture(tuple(self._layers)), self.np_random)
-        return self._observation(), reward, self._ended, False, self._info(result)
+        observation = self.observer.of(self._state, self._spent)
+        return observation, reward, self._ended, False, self._info(result)
 
     def action_masks(self) -> NDArray[np.bool_]:
         """(A,) bool, the legal actions; the name is sb3-contrib's."""
-        return np.array(self._mdp.mask(self._state, self._spent))
+        return np.array(self._mask)
 
     def render(self) -> str | NDArray[np.uint8] | None:
         """The network so far: text (``ansi``) or an (H, W, 3) uint8 drawing (``rgb_array``)."""
@@ -267,8 +266,8 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
         A copy makes its evaluator anew if that was given by name, and shares nothing with it.
         """
         names = (
-            "_state", "_spent", "_ended", "_np_random", "_np_random_seed", "spec", "action_space",
-            "observation_space",
+            "_state", "_spent", "_mask", "_ended", "_np_random", "_np_random_seed", "spec",
+            "action_space", "observation_space",
         )  # fmt: skip
         episode = {"_layers": list(self._layers), **{name: getattr(self, name) for name in names}}
         return {**EzPickle.__getstate__(self), "episode": episode}
@@ -289,20 +288,18 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
                 f"Expected an action from 0 to {count - 1}, but came {action!r}."
             )
         action = int(action)
-        legal = bool(self._mdp.mask(self._state, self._spent)[action])
+        legal = bool(self._mask[action])
         if not legal and self.invalid_action == "raise":
             raise self.illegal(self._state, self._spent, action)
         return legal
 
     def _end_illegally(self) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         self._ended = True
-        return self._observation(), 0.0, True, False, self._info({"invalid_action": True})
-
-    def _observation(self) -> Observation:
-        return self.observer.of(self._state, self._spent)
+        observation = self.observer.of(self._state, self._spent)
+        return observation, 0.0, True, False, self._info({"invalid_action": True})
 
     def _info(self, result: dict[str, Any]) -> dict[str, Any]:
-        mask = np.array(self._mdp.mask(self._state, self._spent), dtype=np.int8)
+        mask = np.array(self._mask, dtype=np.int8)
         return {**self.no_result, **result, "action_mask": mask}
 
     def judge(

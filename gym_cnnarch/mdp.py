@@ -55,7 +55,7 @@ class MDP:
     """S states that Table 1 reaches and A actions.
 
     Limits on the cost look at what is spent too, which depends on the path to a state. It goes
-    beside the state, from ``start_spent`` on; K is 0 where the space has no such limits.
+    beside the state, from ``begin`` on; K is 0 where the space has no such limits.
 
     Attributes:
         states: The states in the order of their index; the start is 0.
@@ -76,19 +76,27 @@ class MDP:
     terminal: NDArray[np.bool_]
     costs: CostTables | None = None
 
-    def start_spent(self, num_envs: int | None = None) -> Spent:
-        """Nothing, of one network or of each of N."""
-        count = 0 if self.costs is None else len(self.costs.limits)
-        return np.zeros(count if num_envs is None else (num_envs, count), dtype=np.int64)
+    @property
+    def num_limits(self) -> int:
+        """K."""
+        return 0 if self.costs is None else len(self.costs.limits)
+
+    def begin(self) -> tuple[int, Spent, NDArray[np.bool_]]:
+        """The start state, nothing spent, and (A,) the legal actions."""
+        spent = np.zeros(self.num_limits, dtype=np.int64)
+        return START, spent, self.mask(START, spent)
+
+    def after(self, state: int, spent: Spent, action: int) -> tuple[int, Spent, NDArray[np.bool_]]:
+        """The state after a legal action, what is spent then, and (A,) the legal actions."""
+        following: int = self.next_state[state, action]
+        if self.costs is None:
+            return following, spent, self.legal[following]
+        spent = spent + self.costs.cost[state, action]
+        return following, spent, self.costs.legal(following, spent)
 
     def mask(self, state: int, spent: Spent) -> NDArray[np.bool_]:
         """(A,), the legal actions."""
         return self.legal[state] if self.costs is None else self.costs.legal(state, spent)
-
-    def after(self, state: int, spent: Spent, action: int) -> tuple[int, Spent]:
-        """The state after a legal action, and what is spent then."""
-        after: int = self.next_state[state, action]
-        return after, spent if self.costs is None else spent + self.costs.cost[state, action]
 
     def masks(self, states: NDArray[np.int64], spent: Spent) -> NDArray[np.bool_]:
         """(N, A), the legal actions of each of (N,) states."""
@@ -100,16 +108,13 @@ class MDP:
         """(N,), whether each action is legal; ``cells`` are (state, action) as flat positions."""
         return self.legal.take(cells) if self.costs is None else self.costs.allows(cells, spent)
 
-    def spent_after(self, cells: NDArray[np.int64], spent: Spent) -> Spent:
-        """(N, K), what is spent after each legal action."""
-        return spent if self.costs is None else self.costs.spent_after(cells, spent)
-
     def walk(self, actions: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """(T + 1,) states that T legal actions pass, and (T, A) which are legal at each step."""
-        states, masks, spent = [START], [], self.start_spent()
+        state, spent, mask = self.begin()
+        states, masks = [state], []
         for action in actions:
-            masks.append(self.mask(states[-1], spent))
-            state, spent = self.after(states[-1], spent, action)
+            masks.append(mask)
+            state, spent, mask = self.after(state, spent, action)
             states.append(state)
         return np.array(states), np.array(masks)
 

@@ -93,7 +93,7 @@ class CNNArchVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
         self._begun = False
         self._ended = np.ones(num_envs, dtype=bool)  # until the first reset of each
         self._states = np.full(num_envs, START)
-        self._spent = self._mdp.start_spent(num_envs)
+        self._spent = np.zeros((num_envs, self._mdp.num_limits), dtype=np.int64)
         self._ranks = np.zeros(num_envs, dtype=np.int64)
         self._actions = np.zeros((num_envs, self.search_space.max_layers + 1), dtype=np.int64)
 
@@ -210,7 +210,8 @@ class CNNArchVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
 
     def _restart(self, which: NDArray[np.bool_]) -> None:
         self._states[which] = START
-        self._spent[which] = 0
+        if self._mdp.costs is not None:
+            self._spent[which] = 0
         self._ranks[which] = 0
         self._ended = self._ended & ~which
         if self._frames is not None:
@@ -227,7 +228,8 @@ class CNNArchVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
         if self._results is not None:
             self._ranks[which] += self._results.smaller.take(chosen)
         self._states[which] = self._mdp.next_state.take(chosen)
-        self._spent[which] = self._mdp.spent_after(chosen, self._spent[which])
+        if self._mdp.costs is not None:
+            self._spent[which] += self._mdp.costs.of_each(chosen)
 
     def _layers(self, i: int) -> list[Layer]:
         actions = self._actions[i, : self._depths[self._states[i]]]

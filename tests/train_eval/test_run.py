@@ -173,12 +173,11 @@ def test_what_cannot_be_searched_is_one_sentence_and_leaves_nothing(tmp_path, op
 def test_report_and_final_networks_follow_from_the_run(tmp_path):
     run = run_search(DIGITS, budget=6, run_dir=tmp_path / "run", recipe=RECIPE, executor="inline")
     assert run.report(top=3).read_text().count("<code>") >= 3
-    recipe = {"preset": "digits-final", "steps": [[0.05, 1]]}
+    recipe = {"preset": "digits-final", "steps": [[0.05, 3]]}
     results = run.finalize(recipe, networks=2, workers=1)
-    assert [network.architecture for network in results.networks] == [
-        network.architecture for network in run.best(2)
-    ]
-    assert not results.failed
+    trained = {network.architecture for network in (*results.networks, *results.failed)}
+    assert trained == {network.architecture for network in run.best(2)}
+    assert results.networks
     assert 0 <= results.ensemble_error <= 1
 
 

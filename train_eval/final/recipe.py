@@ -8,8 +8,8 @@ from typing import Any
 
 from gym_cnnarch import InvalidInput
 from gym_cnnarch.presets import read_spec
-from train_eval.training.optimizers import OptimizerName, one_cycle
 from train_eval.training.recipe import Metric, Recipe, has_type
+from train_eval.training.schedules import OptimizerName, one_cycle
 
 NORMALISATIONS = ("contrast", "channels")
 

@@ -1,17 +1,12 @@
-"""Optimizers, learning rates over the steps, and averages of the weights."""
+"""Optimizers, and averages of the weights."""
 
 import copy
-import math
 from collections.abc import Iterable
-from typing import Literal
 
 import torch
 from torch import nn
 
-OptimizerName = Literal["adam", "adamw", "sgd"]
-Schedule = Literal["steps", "one-cycle"]
-
-_WARM_UP = 0.3  # share of a one-cycle schedule
+from train_eval.training.schedules import OptimizerName
 
 
 def make_optimizer(
@@ -43,16 +38,6 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     """Sets the learning rate of all parameters."""
     for group in optimizer.param_groups:
         group["lr"] = rate
-
-
-def one_cycle(peak: float, done: float) -> float:
-    """The learning rate when a share ``done`` of the training is done (Smith, 2018).
-
-    It rises linearly to its peak within the first 30 %, and falls along a cosine to zero.
-    """
-    if done < _WARM_UP:
-        return peak * max(done, 0.01) / _WARM_UP
-    return peak * (1 + math.cos(math.pi * (done - _WARM_UP) / (1 - _WARM_UP))) / 2
 
 
 class WeightAverage:

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from gym_cnnarch import InvalidInput
 from gym_cnnarch.presets import read_spec
-from train_eval.training.optimizers import OptimizerName, Schedule, one_cycle
+from train_eval.training.schedules import OptimizerName, Schedule, one_cycle
 
 RestartOn = Literal["chance", "loss"]
 Metric = Literal["accuracy", "balanced_accuracy"]

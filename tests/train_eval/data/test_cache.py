@@ -178,12 +178,12 @@ def test_without_a_home_folder_nothing_is_written_beside_the_user_s_files(tmp_pa
     assert not list(tmp_path.iterdir())
 
 
-def test_a_full_disk_is_told(monkeypatch):
+def test_a_full_disk_is_told(tmp_path, monkeypatch):
     def full(*args):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(np, "save", full)
+    monkeypatch.setattr(cache, "cache_root", lambda: tmp_path)
     with pytest.raises(InvalidInput, match=r"No space left.*make room there, or set XDG_CACHE"):
         cache.cached(["key"], Decode())
-    monkeypatch.undo()
-    assert not list(cache.cache_root().glob("decoded/*/*"))
+    assert not list(tmp_path.glob("decoded/*/*"))

@@ -9,6 +9,7 @@ from torch import nn
 
 from gym_cnnarch import Architecture
 from train_eval.data.sources import load_dataset
+from train_eval.training.device import one_thread
 from train_eval.training.evaluator import TrainingEvaluator
 from train_eval.training.network import build_network
 
@@ -30,7 +31,7 @@ def plain_curve(text, epochs, batch, rate, decay, decay_every, dropout=True):
     images = images.contiguous(memory_format=torch.channels_last)
     digest = hashlib.sha256(f"0:{text}".encode()).digest()
     hits = []
-    with torch.random.fork_rng():
+    with one_thread(), torch.random.fork_rng():
         torch.manual_seed(int.from_bytes(digest[:8], "little") >> 1)
         network = build_network(Architecture.parse(text), (1, 8, 8), 10, dropout)
         network = network.to(memory_format=torch.channels_last)

@@ -14,8 +14,9 @@ from train_eval.training.batches import TrainingData
 from train_eval.training.evaluator import TrainingEvaluator
 from train_eval.training.loop import train
 from train_eval.training.network import build_network, fold_batch_norm
-from train_eval.training.optimizers import WeightAverage, make_optimizer, one_cycle
+from train_eval.training.optimizers import WeightAverage, make_optimizer
 from train_eval.training.recipe import Recipe
+from train_eval.training.schedules import one_cycle
 
 CPU = torch.device("cpu")
 SMALL = Architecture.parse("[C(8,3,1), C(8,3,1), P(2,2), SM(10)]")

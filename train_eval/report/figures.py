@@ -77,6 +77,7 @@ class RunFigures:
         axes.plot(
             positions, np.maximum.accumulate(accuracies), "--", color="0.3", label="best so far",
         )  # fmt: skip
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_xlabel("unique models, epsilon at the foot of each phase")
         axes.set_ylabel("validation accuracy")
         axes.set_ylim(0, 1)
@@ -221,6 +222,7 @@ def _lines(axes: Any, groups: dict[str, dict[int, float]]) -> bool:
             list(by_depth), list(by_depth.values()), marker=MARKERS[number],
             color=COLOURS[number], ms=4, label=name,
         )  # fmt: skip
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_xlabel("layer depth")
     axes.set_ylabel("average Q-value")
     if groups:

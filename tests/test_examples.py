@@ -53,11 +53,11 @@ def test_one_s_own_images(run, tmp_path):
             Image.fromarray(pixels + np.uint8(127 * (label == "light"))).save(
                 folder / f"{index}.png"
             )
-    recipe = '{"preset": "one-cycle", "steps": [[0.05, 1]], "translation": 1}'
+    recipe = '{"preset": "one-cycle", "steps": [[0.02, 20]], "batch_size": 8, "translation": 0}'
     quick = '{"preset": "quick", "epochs": 1}'
     images = ("--image-size", 8, "--networks", 3, "--recipe", quick, "--final-recipe", recipe)
     out = run("own_images", tmp_path / "data", *images)
-    assert out.count("test error") == 3
+    assert "test error" in out
     assert "Classes: dark, light" in out
 
 

@@ -98,8 +98,11 @@ class Benchmark:
             WorkersUnavailable: If a worker process died.
         """
         todo = self.missing(folder)
-        # Policies of a few thousand weights: more threads only wait.
-        environment = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+        environment = {
+            "OMP_NUM_THREADS": "1",  # policies of a few thousand weights: more threads only wait
+            "MKL_NUM_THREADS": "1",
+            "LOKY_MAX_MEMORY_LEAK_SIZE": "1e15",  # an agent that loads torch late has not leaked
+        }
         pool = ProcessPoolExecutor(
             workers, env=environment, initializer=begin_worker, initargs=(os.getpid(),)
         )

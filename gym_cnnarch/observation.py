@@ -7,7 +7,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from gym_cnnarch.costs import BINS
+from gym_cnnarch.costs import BINS, CostTables
 from gym_cnnarch.mdp import MDP, Spent
 
 ObservationKind = Literal["multidiscrete", "onehot", "dict"]
@@ -35,8 +35,8 @@ class Observer:
     def of(self, state: int, spent: Spent) -> Observation:
         """The observation of a state, the caller's own."""
         row = np.array(self.rows[state])  # half the time of take
-        if self.shares is not None:
-            row = np.append(row, self._shown(spent))
+        if self.shares is not None and self.mdp.costs is not None:
+            row = np.append(row, _shown(self.mdp.costs, self.shares, spent))
         if not self.with_mask:
             return row
         mask = np.array(self.mdp.mask(state, spent), dtype=np.int8)
@@ -45,17 +45,17 @@ class Observer:
     def of_each(self, states: NDArray[np.int64], spent: Spent) -> Observation:
         """The observations of (N,) states, stacked."""
         rows = self.rows.take(states, axis=0)
-        if self.shares is not None:
-            rows = np.concatenate([rows, self._shown(spent)], axis=1)
+        if self.shares is not None and self.mdp.costs is not None:
+            shown = _shown(self.mdp.costs, self.shares, spent)
+            rows = np.concatenate([rows, shown], axis=1)
         if not self.with_mask:
             return rows
         return {"observation": rows, "action_mask": self.mdp.masks(states, spent).view(np.int8)}
 
-    def _shown(self, spent: Spent) -> NDArray[Any]:
-        """(K j,) or (N, K j), the share of each limit that is spent."""
-        assert self.mdp.costs is not None and self.shares is not None
-        shown = self.shares[self.mdp.costs.shares(spent)]
-        return shown.reshape(*spent.shape[:-1], -1)
+
+def _shown(costs: CostTables, shares: NDArray[Any], spent: Spent) -> NDArray[Any]:
+    """(K j,) or (N, K j), the share of each limit that is spent."""
+    return shares[costs.shares(spent)].reshape(*spent.shape[:-1], -1)
 
 
 def make_observer(mdp: MDP, kind: ObservationKind, observe_budget: bool = False) -> Observer:

@@ -96,17 +96,19 @@ class _Attempt:
     def run(self, architecture: Architecture) -> tuple[Status, str]:
         """Restarts with smaller learning rates while a try fails by the recipe's rule."""
         failures: list[Failure] = []
+        rate = self.recipe.learning_rate
         for restart in range(self.recipe.max_restarts + 1):
-            self.learning_rate = self.recipe.learning_rate * self.recipe.restart_factor**restart
+            rate = self.learning_rate = (
+                self.recipe.learning_rate * self.recipe.restart_factor**restart
+            )
             self.curve = []
-            failure = self._try(architecture, self.learning_rate)
+            failure = self._try(architecture, rate)
             if failure is None:
                 return "ok", ""
             if not failure.restarts:
                 return "diverged", failure.reason
             failures.append(failure)
-        assert self.learning_rate is not None
-        return "diverged", restarts.describe(failures, self.learning_rate)
+        return "diverged", restarts.describe(failures, rate)
 
     def _try(self, architecture: Architecture, learning_rate: float) -> Failure | None:
         """Trains anew, until the recipe's last epoch or until an epoch fails."""

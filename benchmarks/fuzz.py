@@ -23,6 +23,7 @@ import traceback
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -138,8 +139,8 @@ def runs(
         path = copy / file
         path.write_bytes(damage(path.read_bytes(), rng))
         results = [
-            outcome(lambda: shown(copy), stopped[name]),  # noqa: B023
-            outcome(lambda: searched(copy), whole),  # noqa: B023
+            outcome(partial(shown, copy), stopped[name]),
+            outcome(partial(searched, copy), whole),
         ]
         shutil.rmtree(copy)
         yield max(results, key=COLUMNS.index)
@@ -162,6 +163,7 @@ def npz(folder: Path, rng: random.Random, tries: int) -> Iterator[str]:
         "y_train": np.arange(40) % 4,
         "class_names": np.array(["a", "b", "c", "d"]),
     }
+    fingerprint = lambda path: load_dataset(f"npz:{path}").fingerprint
     files = []
     for save in (np.savez, np.savez_compressed):
         save(folder / "whole.npz", **arrays)
@@ -170,7 +172,7 @@ def npz(folder: Path, rng: random.Random, tries: int) -> Iterator[str]:
     for number in range(tries):
         path = folder / f"{number}.npz"
         path.write_bytes(damaged(rng.choice(files), rng))
-        yield outcome(lambda: load_dataset(f"npz:{path}").fingerprint, expected)  # noqa: B023
+        yield outcome(partial(fingerprint, path), expected)
         path.unlink()
 
 
@@ -179,6 +181,7 @@ def pictures(folder: Path, rng: random.Random, tries: int) -> Iterator[str]:
     from train_eval.data.pictures import read_picture, to_array
 
     pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 4), dtype=np.uint8)
+    bytes_of = lambda path: to_array(read_picture(path, "RGB"), None).tobytes()
     contents = []
     for mode in ("L", "RGB", "RGBA", "P"):
         Image.fromarray(pixels).convert(mode).save(folder / "whole.png")
@@ -188,11 +191,11 @@ def pictures(folder: Path, rng: random.Random, tries: int) -> Iterator[str]:
         content, expected = rng.choice(contents)
         path = folder / f"{number}.png"
         path.write_bytes(damaged(content, rng))
-        yield outcome(lambda: to_array(read_picture(path, "RGB"), None).tobytes(), expected)  # noqa: B023
+        yield outcome(partial(bytes_of, path), expected)
 
 
 def cards(folder: Path, rng: random.Random, tries: int) -> Iterator[str]:
-    from train_eval.final.finalize import predict
+    from train_eval.final.testing import predict
     from train_eval.final.trained_network import load_network, save_network
     from train_eval.training.network import build_network
 

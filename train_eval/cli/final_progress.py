@@ -4,8 +4,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from train_eval.final.candidates import Candidate
 from train_eval.final.checkpoint import EpochResult
-from train_eval.final.finalize import Candidate, Watch
+from train_eval.final.finalize import Watch
 from train_eval.final.training import EPOCHS_SUFFIX, Final
 from train_eval.output import console
 from train_eval.output.console import duration

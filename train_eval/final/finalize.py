@@ -1,60 +1,29 @@
 """From the best networks of a search to networks one can use, tested once."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-
 from gym_cnnarch import Architecture, InvalidInput
-from gym_cnnarch.files import replace_json
-from gym_cnnarch.shapes import count_parameters, layer_shapes
 from train_eval.data.sources import ImageData, has_test_images, load_train_and_test
 from train_eval.environments import make_env, needs_training
-from train_eval.final.card import sealed
-from train_eval.final.checkpoint import EpochResult
-from train_eval.final.judging import shortcoming
+from train_eval.final.candidates import Candidate, candidates, named_candidates
 from train_eval.final.recipe import FinalRecipe
-from train_eval.final.trained_network import TrainedNetwork, export_onnx, load_network
+from train_eval.final.testing import evaluate, write_results
 from train_eval.final.training import Final, FinalTask
 from train_eval.parallel.executors import LocalExecutor, worker_environments
 from train_eval.parallel.worker import WorkerDied, WorkerHung
 from train_eval.records.final_results import (
     FINAL_FOLDER,
-    FailedNetwork,
-    FinalNetwork,
     FinalResults,
 )
 from train_eval.records.importing import IMPORTED
 from train_eval.records.run_directory import LOCK, in_use, recorded_data
-from train_eval.records.summary import NetworkRow, Summary
-from train_eval.training.device import find_device
+from train_eval.records.summary import Summary
 from train_eval.training.evaluator import TrainingEvaluator
 
-_BATCH = 256  # images of a forward pass
 _TICK = 0.5  # seconds between two looks at trainings
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A network of a search.
-
-    Attributes:
-        name: Of its files: 01 for the best by validation accuracy, 02, ...
-        architecture: The network.
-        validation_accuracy: In the search; None if it was not there, or that was on other data.
-        parameters: Trainable parameters.
-    """
-
-    name: str
-    architecture: Architecture
-    validation_accuracy: float | None
-    parameters: int
 
 
 class Watch:
@@ -120,54 +89,6 @@ def finalize(
     results = evaluate(chosen, place, ended, len(evaluator.data.validation), test, ensemble, device)
     write_results(place, results, onnx)
     return results
-
-
-def candidates(summary: Summary, count: int, front: bool = False) -> list[Candidate]:
-    """The best networks of a run by validation accuracy.
-
-    Args:
-        summary: The run.
-        count: Their number.
-        front: Whether to leave out each that has as many parameters as a better one, or more.
-
-    Raises:
-        InvalidInput: If the run has none.
-    """
-    if not summary.best:
-        raise InvalidInput(f"The run in {summary.run_dir} has no trained network yet.")
-    chosen: list[NetworkRow] = []
-    for row in summary.best:
-        if not (front and chosen and row.parameters >= chosen[-1].parameters):
-            chosen.append(row)
-    return [
-        Candidate(
-            f"{number:02}", Architecture.parse(row.architecture), row.accuracy, row.parameters
-        )
-        for number, row in enumerate(chosen[:count], start=1)
-    ]
-
-
-def named_candidates(
-    summary: Summary, networks: Sequence[Architecture], evaluator: TrainingEvaluator
-) -> list[Candidate]:
-    """Networks as they are named, with what the run knows of them.
-
-    Raises:
-        InvalidInput: If a network does not fit the data.
-    """
-    known = {row.architecture: row for row in summary.best}
-    chosen = []
-    for number, network in enumerate(dict.fromkeys(networks), start=1):
-        if layer_shapes(network.layers, evaluator.input_shape)[-1] != (evaluator.num_classes,):
-            raise InvalidInput(
-                f"{network} ends with {network.layers[-1]}, but the data has "
-                f"{evaluator.num_classes} classes: write {evaluator.num_classes} instead."
-            )
-        row = known.get(str(network))
-        parameters = count_parameters(network, evaluator.input_shape)
-        accuracy = None if row is None else row.accuracy
-        chosen.append(Candidate(f"{number:02}", network, accuracy, parameters))
-    return chosen
 
 
 def searched_evaluator(summary: Summary, given: Mapping[str, Any]) -> TrainingEvaluator:
@@ -267,113 +188,3 @@ def _outcome_of(future: Future[Final]) -> Final:
         return future.result()
     except (WorkerDied, WorkerHung, MemoryError, RuntimeError) as error:
         return Final("error", (), 0.0, str(error).partition("\n")[0])
-
-
-def evaluate(
-    chosen: Sequence[Candidate],
-    folder: Path,
-    ended: Mapping[str, Final],
-    searched_images: int,
-    test: ImageData | None,
-    ensemble: int,
-    device: str | None = None,
-) -> FinalResults:
-    """Ranks the networks, then opens the test set: each one's error, and the first ones' together.
-
-    Args:
-        chosen: The networks, the best by validation accuracy in the search first.
-        folder: Where their files are.
-        ended: By name, how each one's training ended. Those that failed are not tested.
-        searched_images: Number of validation images in the search.
-        test: The test images; None if there are none, and the errors are not known.
-        ensemble: Number of networks whose probabilities are averaged.
-        device: Where to compute; None for CUDA where there is one, else the CPU.
-    """
-    failed: list[FailedNetwork] = []
-    good: list[tuple[EpochResult, Candidate]] = []
-    for candidate in chosen:
-        final = ended[candidate.name]
-        status, message = final.status, final.message
-        if final.best is not None:
-            images = load_network(folder / candidate.name).card["data"]["validation_images"]
-            wrong = shortcoming(final.best, images, candidate.validation_accuracy, searched_images)
-            if wrong is None:
-                good.append((final.best, candidate))
-                continue
-            status, message = wrong
-        text = str(candidate.architecture)
-        failed.append(FailedNetwork(candidate.name, text, status, message))
-    if all(epoch.accuracy is not None for epoch, _ in good):
-        good.sort(key=lambda pair: pair[0].rank[:2], reverse=True)  # equal ones as in the search
-    rows: list[FinalNetwork] = []
-    probabilities: list[NDArray[np.float32]] = []
-    for epoch, candidate in good:
-        if test is not None:
-            trained = load_network(folder / candidate.name)
-            probabilities.append(predict(trained, test.images, find_device(device)))
-        rows.append(
-            FinalNetwork(
-                name=candidate.name,
-                architecture=str(candidate.architecture),
-                validation_accuracy=candidate.validation_accuracy,
-                parameters=candidate.parameters,
-                test_error=None if test is None else _error(probabilities[-1], test.labels),
-                final_accuracy=epoch.accuracy,
-            )
-        )
-    together = None
-    if test is not None and rows:
-        together = _error(np.mean(probabilities[:ensemble], axis=0), test.labels)
-    return FinalResults(
-        networks=tuple(rows),
-        ensemble=tuple(row.name for row in rows[:ensemble]),
-        ensemble_error=together,
-        test_images=0 if test is None else len(test.labels),
-        test_fingerprint=None if test is None else test.fingerprint,
-        failed=tuple(failed),
-    )
-
-
-@torch.no_grad()
-def predict(
-    trained: TrainedNetwork, images: NDArray[np.uint8], device: torch.device | None = None
-) -> NDArray[np.float32]:
-    """(N, K) probabilities of (N, channels, n, n) uint8 images."""
-    device = device or torch.device("cpu")
-    trained = trained.to(device).eval()
-    parts = [
-        trained(torch.from_numpy(np.array(images[i : i + _BATCH])).to(device)).cpu()
-        for i in range(0, len(images), _BATCH)
-    ]
-    answers: NDArray[np.float32] = torch.cat(parts).numpy()
-    return answers
-
-
-def write_results(folder: Path, results: FinalResults, onnx: bool) -> None:
-    """Writes the results, adds to each network's card its scores or what failed, and exports it."""
-    results.save(folder)
-    for row in results.networks:
-        scores = {
-            "validation_accuracy": row.validation_accuracy,
-            "final_accuracy": row.final_accuracy,
-            "test_error": row.test_error,
-        }
-        known = {name: score for name, score in scores.items() if score is not None}
-        _add_to_card(folder / f"{row.name}.json", scores=known)
-    for lost in results.failed:
-        if (folder / f"{lost.name}.json").is_file():
-            _add_to_card(
-                folder / f"{lost.name}.json", failed=f"{lost.status}: {lost.message}", scores={}
-            )
-    for row in results.networks if onnx else ():
-        export_onnx(load_network(folder / row.name), folder / f"{row.name}.onnx")
-
-
-def _add_to_card(file: Path, **known: Any) -> None:
-    card = json.loads(file.read_text())
-    card.pop("failed", None)
-    replace_json(file, sealed(card | known))
-
-
-def _error(probabilities: NDArray[np.floating[Any]], labels: NDArray[np.int64]) -> float:
-    return float((probabilities.argmax(axis=1) != labels).mean())

@@ -6,16 +6,10 @@ from pathlib import Path
 from gym_cnnarch import Architecture, InvalidInput
 from gym_cnnarch.architecture import GlobalAveragePool, Softmax
 from gym_cnnarch.shapes import count_parameters
-from train_eval.final.finalize import (
-    Candidate,
-    Watch,
-    evaluate,
-    final_task,
-    load_test_images,
-    train_all,
-    write_results,
-)
+from train_eval.final.candidates import Candidate
+from train_eval.final.finalize import Watch, final_task, load_test_images, train_all
 from train_eval.final.recipe import FinalRecipe
+from train_eval.final.testing import evaluate, write_results
 from train_eval.records.final_results import FinalResults
 from train_eval.training.evaluator import TrainingEvaluator
 

@@ -19,7 +19,8 @@ from tests.helpers.final_tasks import equal, task, weights
 from train_eval import load_network
 from train_eval.data.pictures import from_array
 from train_eval.data.sources import load_dataset
-from train_eval.final.finalize import candidates, predict
+from train_eval.final.candidates import candidates
+from train_eval.final.testing import predict
 from train_eval.final.training import train_final
 from train_eval.run import Run
 

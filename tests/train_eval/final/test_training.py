@@ -12,10 +12,12 @@ from gym_cnnarch.shapes import count_parameters
 from tests.helpers.final_tasks import equal, task, weights
 from train_eval import load_network
 from train_eval.data.sources import load_dataset
+from train_eval.final.candidates import Candidate
 from train_eval.final.checkpoint import EpochResult
-from train_eval.final.finalize import Candidate, in_order_of_ending, predict
+from train_eval.final.finalize import in_order_of_ending
 from train_eval.final.judging import shortcoming
 from train_eval.final.recipe import FinalRecipe
+from train_eval.final.testing import predict
 from train_eval.final.training import Final, FinalTask, train_final
 from train_eval.parallel.worker import WorkerDied
 from train_eval.training.recipe import Recipe

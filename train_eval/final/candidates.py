@@ -1,0 +1,74 @@
+"""The networks of a search that are to be trained to the end."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gym_cnnarch import Architecture, InvalidInput
+from gym_cnnarch.shapes import count_parameters, layer_shapes
+from train_eval.records.summary import NetworkRow, Summary
+from train_eval.training.evaluator import TrainingEvaluator
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A network of a search.
+
+    Attributes:
+        name: Of its files: 01 for the best by validation accuracy, 02, ...
+        architecture: The network.
+        validation_accuracy: In the search; None if it was not there, or that was on other data.
+        parameters: Trainable parameters.
+    """
+
+    name: str
+    architecture: Architecture
+    validation_accuracy: float | None
+    parameters: int
+
+
+def candidates(summary: Summary, count: int, front: bool = False) -> list[Candidate]:
+    """The best networks of a run by validation accuracy.
+
+    Args:
+        summary: The run.
+        count: Their number.
+        front: Whether to leave out each that has as many parameters as a better one, or more.
+
+    Raises:
+        InvalidInput: If the run has none.
+    """
+    if not summary.best:
+        raise InvalidInput(f"The run in {summary.run_dir} has no trained network yet.")
+    chosen: list[NetworkRow] = []
+    for row in summary.best:
+        if not (front and chosen and row.parameters >= chosen[-1].parameters):
+            chosen.append(row)
+    return [
+        Candidate(
+            f"{number:02}", Architecture.parse(row.architecture), row.accuracy, row.parameters
+        )
+        for number, row in enumerate(chosen[:count], start=1)
+    ]
+
+
+def named_candidates(
+    summary: Summary, networks: Sequence[Architecture], evaluator: TrainingEvaluator
+) -> list[Candidate]:
+    """Networks as they are named, with what the run knows of them.
+
+    Raises:
+        InvalidInput: If a network does not fit the data.
+    """
+    known = {row.architecture: row for row in summary.best}
+    chosen = []
+    for number, network in enumerate(dict.fromkeys(networks), start=1):
+        if layer_shapes(network.layers, evaluator.input_shape)[-1] != (evaluator.num_classes,):
+            raise InvalidInput(
+                f"{network} ends with {network.layers[-1]}, but the data has "
+                f"{evaluator.num_classes} classes: write {evaluator.num_classes} instead."
+            )
+        row = known.get(str(network))
+        parameters = count_parameters(network, evaluator.input_shape)
+        accuracy = None if row is None else row.accuracy
+        chosen.append(Candidate(f"{number:02}", network, accuracy, parameters))
+    return chosen

@@ -43,6 +43,9 @@ class SearchCommand(ExecutorOptions, EvaluatorOptions):
     """Q-learning rate, in (0, 1]. Default: 27 / budget within [0.01, 0.1]; the paper's is 0.01."""
     replay: int | None = None
     """Episodes that are replayed after each network (K in the paper). Default: 100."""
+    trace_decay: float | None = None
+    """Lambda of the returns that Q-learning learns, in [0, 1]. Default: 0, the paper's targets; by
+    1, Monte-Carlo returns, early layers are told apart (docs/benchmark.md)."""
     schedule: tuple[str, ...] = ()
     """Epsilon schedule as EPSILON:NETWORKS, such as `--schedule 1.0:80 0.5:40 0.1:30`, scaled to
     the budget if that is given. Default: the paper's."""
@@ -90,14 +93,16 @@ class SearchCommand(ExecutorOptions, EvaluatorOptions):
 
     def _agent_settings(self) -> dict[str, Any]:
         """Returns the agent's settings that are given."""
-        given: dict[str, Any] = {"alpha": self.alpha, "replay": self.replay}
+        given: dict[str, Any] = {
+            "alpha": self.alpha, "replay": self.replay, "trace_decay": self.trace_decay,
+        }  # fmt: skip
         if self.schedule:
             given["schedule"] = _schedule(self.schedule)
         given = {name: value for name, value in given.items() if value is not None}
         if self.agent != "metaqnn" and given:
             raise InvalidInput(
-                f"--alpha, --replay and --schedule are options of metaqnn: leave them out for "
-                f"{self.agent}."
+                f"--alpha, --replay, --trace-decay and --schedule are options of metaqnn: leave "
+                f"them out for {self.agent}."
             )
         return given
 

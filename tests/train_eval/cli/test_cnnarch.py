@@ -85,6 +85,8 @@ def lost_store(tmp_path, capsys):
         (("search", "--device", "abacus"), "No device 'abacus'"),
         (("search", "--budget", "0"), "--budget must be at least 1"),
         (("search", "--alpha", "2"), "alpha must be in"),
+        (("search", "--trace-decay", "2"), "trace_decay must be in"),
+        (("search", "--trace-decay", "1", "--agent", "uniform"), "options of metaqnn"),
         (("search", "--schedule", "1.0"), "EPSILON:NETWORKS"),
         (("train", "C(8,3,1)"), r"Expected an architecture like \["),
         (("train", "[C(8,3), SM(10)]"), r"C takes filters, receptive field, stride.*C\(8,3\)"),

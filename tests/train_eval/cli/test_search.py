@@ -13,6 +13,8 @@ import pytest
 from PIL import Image
 
 from tests.helpers.commands import FAST, cnnarch, recorded, search, start
+from train_eval.run import Run
+from train_eval.search.agents import benchmark_settings
 
 
 def test_a_search_keeps_and_shows_what_it_found(capsys, tmp_path):
@@ -31,6 +33,11 @@ def test_the_same_command_twice_gives_the_same_numbers(capsys, tmp_path):
     for folder in ("one", "two"):
         assert cnnarch(capsys, *search(tmp_path / folder, "--budget", 8))[0] == 0
     assert recorded(capsys, tmp_path / "one") == recorded(capsys, tmp_path / "two")
+
+
+def test_monte_carlo_returns_are_the_benchmarks_agent(capsys, tmp_path):
+    assert cnnarch(capsys, *search(tmp_path, "--budget", 6, "--trace-decay", 1))[0] == 0
+    assert Run(tmp_path).summary.settings.agent == benchmark_settings("metaqnn-returns", 6)
 
 
 @pytest.mark.parametrize("agent", ["metaqnn", "random_walk"])

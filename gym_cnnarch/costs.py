@@ -9,13 +9,11 @@ from numpy.typing import NDArray
 
 from gym_cnnarch.architecture import Architecture, Conv, Layer, Pool, Terminator
 from gym_cnnarch.errors import InvalidInput
+from gym_cnnarch.rules import Cost, State, broken_rule_of_table_1
 from gym_cnnarch.shapes import Shape, macs_of, parameters_of
 
 if TYPE_CHECKING:
-    from gym_cnnarch.search_space import SearchSpace, State
-
-Cost = tuple[int, ...]
-"""K integers, one for each limit that is set, in the order of ``COST_LIMITS``."""
+    from gym_cnnarch.search_space import SearchSpace
 
 Front = tuple[Cost, ...]
 """Costs of which none is at most another in everything, in ascending order."""
@@ -58,21 +56,21 @@ class Budget:
         self.fronts = self._find_fronts()
         self._check_that_a_network_fits()
 
-    def cost(self, state: "State", layer: Layer) -> Cost:
+    def cost(self, state: State, layer: Layer) -> Cost:
         """What a legal layer costs after the state."""
         return tuple(cost_of(layer, state.shape) for cost_of in self._cost_of)
 
-    def spent_after(self, state: "State", layer: Layer) -> Cost:
+    def spent_after(self, state: State, layer: Layer) -> Cost:
         """What is spent after a legal layer."""
         return _sum(state.spent, self.cost(state, layer))
 
-    def needs(self, state: "State", layer: Layer) -> Front:
+    def needs(self, state: State, layer: Layer) -> Front:
         """What the layer and the cheapest ways to finish after it cost together."""
         cost, after = self.steps[node_of(state)][layer]
         fronts = self._fronts_for(self._most - state.depth - 1)
         return tuple(_sum(cost, finishing) for finishing in fronts[after])
 
-    def broken_rule(self, state: "State", layer: Layer) -> str | None:
+    def broken_rule(self, state: State, layer: Layer) -> str | None:
         """Which limit a layer that Table 1 allows would break, None if it is legal."""
         needs = self.needs(state, layer)
         if any(self.holds(_sum(state.spent, need)) for need in needs):
@@ -92,7 +90,7 @@ class Budget:
         """Whether a cost is within every limit."""
         return all(part <= limit for part, limit in zip(cost, self.limits, strict=True))
 
-    def tabulate(self, states: "Sequence[State]") -> "CostTables":
+    def tabulate(self, states: Sequence[State]) -> "CostTables":
         """The rule as arrays over states of Table 1 (without what is spent) and actions."""
         nodes = list(self.steps)
         width = max(len(front) for fronts in self.fronts for front in fronts.values())
@@ -123,12 +121,12 @@ class Budget:
             array.setflags(write=False)
         return tables
 
-    def _find_steps(self, space: "SearchSpace") -> "dict[State, dict[Layer, tuple[Cost, State]]]":
+    def _find_steps(self, space: "SearchSpace") -> dict[State, dict[Layer, tuple[Cost, State]]]:
         steps: dict[State, dict[Layer, tuple[Cost, State]]] = {self.start: {}}
         nodes = [self.start]
         for node in nodes:  # grows while it is read
             for layer in space.actions:
-                if space.broken_rule_of_table_1(node, layer) is None:
+                if broken_rule_of_table_1(space, node, layer) is None:
                     after = node_of(space.successor(node, layer))
                     steps[node][layer] = self.cost(node, layer), after
                     if after not in steps:
@@ -136,7 +134,7 @@ class Budget:
                         nodes.append(after)
         return steps
 
-    def _find_fronts(self) -> "list[dict[State, Front]]":
+    def _find_fronts(self) -> list[dict[State, Front]]:
         nothing: Front = ((0,) * len(self.limits),)
         ended = {node: nothing for node in self.steps if isinstance(node.last, Terminator)}
         fronts: list[dict[State, Front]] = [{node: ended.get(node, ()) for node in self.steps}]
@@ -153,7 +151,7 @@ class Budget:
                 break
         return fronts
 
-    def _fronts_for(self, left: int) -> "Mapping[State, Front]":
+    def _fronts_for(self, left: int) -> Mapping[State, Front]:
         """Node -> the costs of finishing with at most that many layers, the terminator included."""
         return self.fronts[min(left, len(self.fronts) - 1)]
 
@@ -248,7 +246,7 @@ def _one_holds(within: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(np.logical_or.reduce(every, axis=0))
 
 
-def node_of(state: "State") -> "State":
+def node_of(state: State) -> State:
     """The state without what changes nothing about the cost of finishing."""
     last = state.last
     if isinstance(last, Conv):

@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gym_cnnarch.architecture import Architecture, Layer, Terminator
-from gym_cnnarch.costs import Budget, Cost
+from gym_cnnarch.costs import Budget
 from gym_cnnarch.errors import InvalidInput
+from gym_cnnarch.rules import Cost, State
 
 if TYPE_CHECKING:
-    from gym_cnnarch.search_space import SearchSpace, State
+    from gym_cnnarch.search_space import SearchSpace
 
 MOST_PLACES = 30_000_000
 """Pairs of a state and a cost that counting under limits keeps, some 16 bytes each."""
@@ -73,7 +74,7 @@ class Counting(ABC, Generic[Place]):
         return self.unrank(_random_below(rng, self.count))
 
 
-class CountingStates(Counting["State"]):
+class CountingStates(Counting[State]):
     """By Table 1 alone: the ways to finish depend on the state."""
 
     def __init__(self, space: "SearchSpace") -> None:
@@ -88,7 +89,7 @@ class CountingStates(Counting["State"]):
                 ways[state] += ways[after]
         self.count = ways[self.start]
 
-    def branches(self, place: "State") -> "Mapping[Layer, tuple[int, State]]":
+    def branches(self, place: State) -> Mapping[Layer, tuple[int, State]]:
         """See ``Counting``."""
         return self._branches[place]
 

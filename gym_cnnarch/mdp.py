@@ -18,7 +18,8 @@ from gym_cnnarch.architecture import (
     Terminator,
 )
 from gym_cnnarch.costs import CostTables
-from gym_cnnarch.search_space import SearchSpace, State
+from gym_cnnarch.rules import State
+from gym_cnnarch.search_space import SearchSpace
 
 ObserveSize = Literal["bin", "exact"]
 

@@ -1,4 +1,4 @@
-"""The space of networks: its limits, its rules (the paper's Table 1), what is in it."""
+"""The space of networks: its limits, its rules, what is in it."""
 
 import dataclasses
 import math
@@ -19,48 +19,18 @@ from gym_cnnarch.architecture import (
     Softmax,
     Terminator,
 )
-from gym_cnnarch.costs import COST_LIMITS, Budget, Cost
+from gym_cnnarch.costs import COST_LIMITS, Budget
 from gym_cnnarch.counting import Counting, CountingCosts, CountingStates
 from gym_cnnarch.errors import InvalidInput
 from gym_cnnarch.limits import PRESETS, as_tuple, is_limit
 from gym_cnnarch.presets import read_spec
-from gym_cnnarch.shapes import Shape, pooled_size
+from gym_cnnarch.rules import State, broken_rule_of_table_1
+from gym_cnnarch.shapes import pooled_size
 
 _GRAINS = {1: 32, 2: 3}
 """Number of limits on the cost -> parts of each, times the layers, in which sampling counts costs.
 
 More would reject fewer of the drawn networks, and take longer to count."""
-
-
-@dataclass(frozen=True)
-class State:
-    """All that the rules look at.
-
-    Attributes:
-        last: The last layer, None at the start.
-        depth: Number of layers so far, the terminator included.
-        size: Representation size n, the side of the square feature map; 0 after an FC layer or a
-            terminator, which have none.
-        consecutive_fc: Number of FC layers in a row that end the chain.
-        channels: Number of channels of the feature map where the space limits the cost; 0 where it
-            does not, for then no rule looks at it, and where there is no feature map.
-        spent: What the layers cost so far, for each limit on the cost; () where there is none, and
-            in the states of Table 1 alone.
-    """
-
-    last: Layer | None
-    depth: int
-    size: int
-    consecutive_fc: int
-    channels: int = 0
-    spent: Cost = ()
-
-    @property
-    def shape(self) -> Shape:
-        """What the next layer reads, where the space limits the cost."""
-        if isinstance(self.last, FullyConnected):
-            return (self.last.neurons,)
-        return (self.channels, self.size, self.size)
 
 
 @dataclass(frozen=True)
@@ -227,44 +197,10 @@ class SearchSpace:
 
     def broken_rule(self, state: State, layer: Layer) -> str | None:
         """The rule that adding the layer would break, None if it is legal."""
-        rule = self.broken_rule_of_table_1(state, layer)
+        rule = broken_rule_of_table_1(self, state, layer)
         if rule is None and self.budget is not None:
             rule = self.budget.broken_rule(state, layer)
         return rule
-
-    def broken_rule_of_table_1(self, state: State, layer: Layer) -> str | None:
-        """The rule of Table 1 that adding the layer would break, None if it is legal."""
-        last, size = state.last, state.size
-        if isinstance(last, Terminator):
-            return f"nothing follows the terminator {last}"
-        if isinstance(layer, Softmax):
-            return None
-        if isinstance(last, FullyConnected) and not isinstance(layer, FullyConnected):
-            return f"only FC or SM may follow {last}"
-        if isinstance(layer, GlobalAveragePool):
-            return None
-        if state.depth == self.max_layers:
-            return f"at most {self.max_layers} layers may come before the terminator"
-        if isinstance(layer, FullyConnected):
-            if isinstance(last, FullyConnected):
-                if state.consecutive_fc == self.max_fc:
-                    return f"at most {self.max_fc} FC layers may follow each other"
-                if layer.neurons > last.neurons:
-                    return f"an FC layer may not have more neurons than the one before, {last}"
-            elif size > self.fc_max_size:
-                return (
-                    f"an FC layer needs a representation size of at most {self.fc_max_size}, "
-                    f"not {size}"
-                )
-            return None
-        if isinstance(layer, Pool) and not isinstance(last, Conv):
-            return "pooling may only follow a convolution"
-        if layer.receptive_field > size:
-            return (
-                f"the receptive field {layer.receptive_field} exceeds the representation size "
-                f"{size}"
-            )
-        return None
 
     def validate(self, architecture: Architecture) -> None:
         """Checks that the architecture is one of the space.
@@ -377,7 +313,7 @@ class SearchSpace:
         states = [start]
         for state in states:  # grows while it is read
             for layer in self.actions:
-                if self.broken_rule_of_table_1(state, layer) is None:
+                if broken_rule_of_table_1(self, state, layer) is None:
                     after = successors[state][layer] = self.successor(state, layer)
                     if after not in successors:
                         successors[after] = {}

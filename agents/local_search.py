@@ -23,13 +23,21 @@ class LocalSearch:
         seed: Seed of all draws.
         sequences: The legal action sequences.
         initial: Number of networks of which the best is a start.
+        network: The network from which the first climb starts, such as one that is in use; None
+            for a start like the others.
 
     Raises:
-        ValueError: If ``initial`` is below 1.
+        ValueError: If ``initial`` is below 1, or ``network`` is not one of the space.
     """
 
     def __init__(
-        self, num_actions: int, seed: int = 0, *, sequences: Sequences, initial: int = 10
+        self,
+        num_actions: int,
+        seed: int = 0,
+        *,
+        sequences: Sequences,
+        initial: int = 10,
+        network: Actions | None = None,
     ) -> None:
         if initial < 1:
             raise ValueError(f"initial must be at least 1, but is {initial}.")
@@ -42,6 +50,10 @@ class LocalSearch:
         self._present: Actions | None = None
         self._waiting: deque[Actions] = deque()
         self._start_anew()
+        if network is not None:
+            if not sequences.is_complete(network):
+                raise ValueError(f"network {network} is not one of the space.")
+            self._waiting, self._starting = deque([network]), 1
 
     def act(self, observation: Observation, action_mask: NDArray[Any]) -> int:
         """The next action of the neighbour, or of the network of a start."""

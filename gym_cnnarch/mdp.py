@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gym_cnnarch.architecture import (
+    Architecture,
     Conv,
     FullyConnected,
     GlobalAveragePool,
@@ -204,6 +205,15 @@ class ActionSequences:
     def sample(self, rng: np.random.Generator) -> tuple[int, ...]:
         """The actions of an architecture drawn uniformly from all."""
         return tuple(self._actions[layer] for layer in self._space.sample(rng).layers)
+
+    def of(self, architecture: Architecture) -> tuple[int, ...]:
+        """The actions of an architecture.
+
+        Raises:
+            InvalidInput: If it is not one of the space.
+        """
+        self._space.validate(architecture)
+        return tuple(self._actions[layer] for layer in architecture.layers)
 
     def is_complete(self, actions: Sequence[int]) -> bool:
         """Whether the actions are legal one after the other and end an episode.

@@ -81,3 +81,13 @@ def test_local_search_climbs_to_a_local_optimum_then_starts_anew():
 def test_local_search_needs_a_start():
     with pytest.raises(ValueError, match="initial must be at least 1, but is 0"):
         LocalSearch(ACTIONS, sequences=SEQUENCES, initial=0)
+
+
+def test_local_search_begins_with_the_network_that_it_is_given():
+    network = propose(LocalSearch(ACTIONS, 5, sequences=SEQUENCES, initial=1))
+    agent = LocalSearch(ACTIONS, seed=1, sequences=SEQUENCES, network=network)
+    assert propose(agent) == network
+    learn(agent, network, 0.5)
+    assert propose(agent) in neighbours(network, ACTIONS, SEQUENCES)
+    with pytest.raises(ValueError, match="not one of the space"):
+        LocalSearch(ACTIONS, sequences=SEQUENCES, network=(0,))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from agents import EpsilonSchedule
-from gym_cnnarch import InvalidInput
+from gym_cnnarch import Architecture, InvalidInput
 from train_eval.cli.options import EvaluatorOptions, ExecutorOptions, check_positive
 from train_eval.output import console
 from train_eval.report.terminal import tables
@@ -49,6 +49,9 @@ class SearchCommand(ExecutorOptions, EvaluatorOptions):
     schedule: tuple[str, ...] = ()
     """Epsilon schedule as EPSILON:NETWORKS, such as `--schedule 1.0:80 0.5:40 0.1:30`, scaled to
     the budget if that is given. Default: the paper's."""
+    network: str | None = None
+    """The network from which local_search begins, such as the one that you use now:
+    "[C(16,3,1), P(2,2), SM(10)]". Default: the best of ten that are drawn."""
     lookahead: int | None = None
     """Episodes that the agent may act ahead of what it has learned; 1 is the paper's algorithm. The
     run depends on it, and not on the number of workers. Default: the recorded one of a run that is
@@ -59,6 +62,8 @@ class SearchCommand(ExecutorOptions, EvaluatorOptions):
     def run(self) -> None:
         """Runs or continues the search, then shows what it found."""
         check_positive(self, "budget", "lookahead")
+        if self.trains():
+            console.sign_of_life()
         display = _Display(self.run_dir / "tensorboard" if self.tensorboard else None)
         where = {f.name: getattr(self, f.name) for f in fields(ExecutorOptions)}
         try:
@@ -104,7 +109,13 @@ class SearchCommand(ExecutorOptions, EvaluatorOptions):
                 f"--alpha, --replay, --trace-decay and --schedule are options of metaqnn: leave "
                 f"them out for {self.agent}."
             )
-        return given
+        if self.network is None:
+            return given
+        if self.agent != "local_search":
+            raise InvalidInput(
+                f"--network is where local_search begins: leave it out for {self.agent}."
+            )
+        return {"network": str(Architecture.parse(self.network))}
 
 
 class _Display:

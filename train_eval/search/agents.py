@@ -18,7 +18,7 @@ from agents import (
     ThompsonSampling,
     Uniform,
 )
-from gym_cnnarch import InvalidInput, SearchSpace
+from gym_cnnarch import Architecture, InvalidInput, SearchSpace
 from gym_cnnarch.evaluation import import_object
 from gym_cnnarch.mdp import ActionSequences
 
@@ -130,7 +130,9 @@ def make_agent(settings: Mapping[str, Any], space: SearchSpace, seed: int) -> Ag
             phases = tuple((epsilon, models) for epsilon, models in arguments["schedule"])
             arguments["schedule"] = EpsilonSchedule(phases)
         if "sequences" in inspect.signature(make).parameters:
-            arguments["sequences"] = ActionSequences(space)
+            sequences = arguments["sequences"] = ActionSequences(space)
+            if isinstance(arguments.get("network"), str):
+                arguments["network"] = sequences.of(Architecture.parse(arguments["network"]))
         agent: Agent = make(len(space.actions), seed, **arguments)
     except (TypeError, ValueError) as error:
         given = {key: value for key, value in settings.items() if key != "name"}

@@ -196,6 +196,7 @@ class Run:
         folder: str | Path | None = None,
         seed: int = 0,
         workers: int | None = None,
+        hours: float | None = None,
         **env_arguments: Any,
     ) -> FinalResults:
         """Trains the best networks on all training images and tests them once.
@@ -209,6 +210,7 @@ class Run:
             folder: Where the networks go; None for ``final`` in the run's folder.
             seed: Seed of the trainings.
             workers: Networks to train at a time; None for one per GPU, or per core without GPUs.
+            hours: Time for all trainings, in place of the recipe's epochs; None for those.
             env_arguments: ``dataset``, ``data_root`` or ``device``, where they are others now.
 
         Raises:
@@ -219,7 +221,7 @@ class Run:
 
         return finalize(
             self.summary, FinalRecipe.from_spec(recipe), networks, ensemble, folder, seed, workers,
-            **env_arguments,
+            hours=hours, **env_arguments,
         )  # fmt: skip
 
 

@@ -59,7 +59,7 @@ class FinalProgress(Watch):
     def _facts(self) -> Facts:
         """Of each network in training its epoch, and the time left for all."""
         facts = [(name, _in_words(epoch)) for name, epoch in sorted(self._going.items())]
-        done = len(self._ended) + sum(e.epoch / e.epochs for e in self._going.values())
+        done = len(self._ended) + sum(e.done for e in self._going.values())
         if done and self._progress is not None:
             left = self._progress.elapsed * (len(self._names) - done) / done
             facts.append(("time left", duration(left)))
@@ -76,7 +76,8 @@ def _last_epoch(file: Path, name: str) -> dict[str, EpochResult]:
 
 
 def _in_words(epoch: EpochResult) -> str:
-    words = f"epoch {epoch.epoch}/{epoch.epochs}, loss {epoch.loss:.4f}"
+    of = f"/{epoch.epochs}" if epoch.share is None else f", {epoch.share:.0%} of the time"
+    words = f"epoch {epoch.epoch}{of}, loss {epoch.loss:.4f}"
     return words if epoch.accuracy is None else f"{words}, accuracy {epoch.accuracy:.2%}"
 
 

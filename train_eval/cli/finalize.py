@@ -62,6 +62,10 @@ class FinalizeCommand(FinalOptions):
     """Networks to train instead, such as "[C(16,3,1), P(2,2), SM(10)]"."""
     ensemble: int = 5
     """Number of networks, the best of all, whose probabilities are averaged."""
+    hours: float | None = None
+    """Hours for all trainings, of which each has an equal part, in place of the recipe's epochs. On
+    a CPU they are those of the process: on a busy machine it takes longer. Default: the recipe's
+    epochs."""
     onnx: bool = False
     """Export each network to ONNX too."""
     out: Path | None = None
@@ -70,12 +74,13 @@ class FinalizeCommand(FinalOptions):
 
     def run(self) -> None:
         """Trains, tests, exports; what is done already is not done again."""
+        check_positive(self, "networks", "ensemble", "workers")
+        recipe = self.final_recipe()
+        console.sign_of_life()
         from train_eval.cli.final_progress import FinalProgress
         from train_eval.final.finalize import finalize
         from train_eval.final.trained_network import check_onnx
 
-        check_positive(self, "networks", "ensemble", "workers")
-        recipe = self.final_recipe()
         if self.onnx:
             check_onnx()
         summary = Run(self.run_dir).summary
@@ -85,7 +90,7 @@ class FinalizeCommand(FinalOptions):
             with FinalProgress() as shown:
                 results = finalize(
                     summary, recipe, named or self.networks, self.ensemble, folder, self.seed,
-                    self.workers, self.onnx, shown, self.front, **self.env_kwargs(),
+                    self.workers, self.onnx, shown, self.front, self.hours, **self.env_kwargs(),
                 )  # fmt: skip
         except KeyboardInterrupt:
             console.leave(f"Stopped; every whole epoch is in {folder}.")
@@ -120,12 +125,13 @@ class TransferCommand(FinalOptions):
 
     def run(self) -> None:
         """Trains the network twice, and shows both test errors."""
+        check_positive(self, "workers")
+        recipe = self.final_recipe()
+        console.sign_of_life()
         from train_eval.cli.final_progress import FinalProgress
         from train_eval.final.trained_network import load_network
         from train_eval.final.transfer import for_classes, transfer
 
-        check_positive(self, "workers")
-        recipe = self.final_recipe()
         results = final_results(self.run_dir)
         if results is None:
             raise InvalidInput(f"{self.run_dir} is not finalized: run cnnarch finalize first.")

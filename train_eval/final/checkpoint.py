@@ -24,7 +24,7 @@ class EpochResult:
 
     Attributes:
         epoch: 1, 2, ...
-        epochs: Their number in all.
+        epochs: Their number in all; of a training that takes given seconds, their number so far.
         loss: Mean training loss.
         accuracy: By the recipe's metric on the validation images; None if there are none, like
             those that follow.
@@ -32,6 +32,7 @@ class EpochResult:
         answered: Number of classes that were answered.
         shown: Number of classes that there are images of.
         seconds: It took.
+        share: Of the recipe's seconds that are over; None where epochs are counted.
     """
 
     epoch: int
@@ -42,6 +43,12 @@ class EpochResult:
     answered: int | None = None
     shown: int | None = None
     seconds: float = 0.0
+    share: float | None = None
+
+    @property
+    def done(self) -> float:
+        """Share of the training that is over."""
+        return self.epoch / self.epochs if self.share is None else self.share
 
     @property
     def rank(self) -> tuple[float, float, int]:

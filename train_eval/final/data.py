@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-from dataclasses import asdict
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -100,7 +99,7 @@ class FinalData:
             "normalisation": self.normalisation,
             "class_names": self.class_names,
             "dropout": self.recipe.dropout,
-            "recipe": json.loads(json.dumps(asdict(self.recipe))),
+            "recipe": json.loads(json.dumps(self.recipe.as_json())),
             "data": self.description,
             "made_with": versions(),
         }

@@ -1,5 +1,7 @@
 """From the best networks of a search to networks one can use, tested once."""
 
+import dataclasses
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from pathlib import Path
@@ -53,6 +55,7 @@ def finalize(
     onnx: bool = False,
     watch: Watch = SILENT,
     front: bool = False,
+    hours: float | None = None,
     **env_arguments: Any,
 ) -> FinalResults:
     """Trains a run's best networks to the end, tests them once, and writes their files.
@@ -70,11 +73,15 @@ def finalize(
         onnx: Whether to export each network to ONNX too.
         watch: Told how it goes.
         front: Whether to choose among those alone that no smaller network is as good as.
+        hours: Time for all trainings, of which each has an equal part, in place of the recipe's
+            epochs; None for those.
         env_arguments: ``dataset``, ``data_root`` or ``device``, where they are others now.
 
     Raises:
-        InvalidInput: If the run trained nothing, or its data are not here.
+        InvalidInput: If the run trained nothing, its data are not here, or hours are not positive.
     """
+    if hours is not None and not hours > 0:
+        raise InvalidInput(f"hours must be more than 0, but is {hours:g}.")
     evaluator = searched_evaluator(summary, env_arguments)
     chosen = (
         candidates(summary, networks, front)
@@ -83,6 +90,10 @@ def finalize(
     )
     place = Path(summary.run_dir) / FINAL_FOLDER if folder is None else Path(folder)
     test = load_test_images(evaluator)
+    if hours is not None:
+        together = len(worker_environments(workers, evaluator.device))
+        turns = math.ceil(len(chosen) / together)
+        recipe = dataclasses.replace(recipe, seconds=3600 * hours / turns)
     task = final_task(evaluator, recipe, place, chosen)
     ended = train_all(chosen, task, seed, workers, watch)
     device = env_arguments.get("device")

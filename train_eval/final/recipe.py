@@ -25,6 +25,10 @@ class FinalRecipe:
         steps: (learning rate, epochs) one after the other.
         least_steps: Least number of optimisation steps: of few images there are more epochs. None
             for no least number.
+        seconds: Seconds that the training of a network takes, however many epochs that are; None
+            for epochs. They are those of the process on a CPU, of a clock on a GPU, and what is
+            measured of the network is part of them. The schedule ends with them. How far a training
+            comes then depends on the machine: it is not repeatable.
         one_cycle: Whether the learning rate instead rises linearly to that of the only step within
             the first 30 % of its epochs and falls along a cosine to zero (Smith, 2018).
         batch_size: Images.
@@ -56,6 +60,7 @@ class FinalRecipe:
         (0.00001, 60),
     )
     least_steps: int | None = None
+    seconds: float | None = None
     one_cycle: bool = False
     batch_size: int = 128
     optimizer: OptimizerName = "sgd"
@@ -107,6 +112,8 @@ class FinalRecipe:
             value = getattr(self, name)
             if value is not None and not (value >= least and math.isfinite(value)):
                 raise InvalidInput(f"{name} must be at least {least}, but is {value!r}.")
+        if self.seconds is not None and not 0 < self.seconds < math.inf:
+            raise InvalidInput(f"seconds must be positive, but is {self.seconds!r}.")
         for name in ("momentum", "weight_decay", "label_smoothing", "averaging", "colour"):
             if not 0 <= getattr(self, name) < 1:
                 raise InvalidInput(f"{name} must be in [0, 1), but is {getattr(self, name)!r}.")
@@ -126,6 +133,19 @@ class FinalRecipe:
                 return rate
             epoch -= epochs
         raise IndexError("an epoch after the last")
+
+    def rate_after(self, share: float) -> float:
+        """The learning rate when a share of the training is over."""
+        if self.one_cycle:
+            return one_cycle(self.steps[0][0], share)
+        return self.learning_rate(min(int(share * self.epochs), self.epochs - 1), 0.0)
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data; without seconds that are not given, as before there were any."""
+        settings = dataclasses.asdict(self)
+        if self.seconds is None:
+            del settings["seconds"]
+        return settings
 
     def as_in(self, search: Recipe) -> "FinalRecipe":
         """With what the search's recipe decides."""

@@ -17,6 +17,7 @@ from gym_cnnarch import Architecture, InvalidInput
 from gym_cnnarch.files import replace_file
 from train_eval.final.checkpoint import Checkpoint, EpochResult, weights_that_fit
 from train_eval.final.data import FinalData, final_data
+from train_eval.final.pace import Pace
 from train_eval.final.recipe import FinalRecipe
 from train_eval.final.trained_network import make_normalisation, save_network
 from train_eval.training.augmentation import augment
@@ -174,8 +175,9 @@ class _Training:
         state = self._begin()
         watched = self.path.with_suffix(EPOCHS_SUFFIX)
         replace_file(watched, b"".join(_line(epoch) for epoch in state.course))
-        while len(state.course) < recipe.epochs:
-            epoch = self._epoch(state)
+        pace = Pace(recipe, len(self.data.images), self.data.device, state.course)
+        while not pace.is_over(len(state.course)):
+            epoch = self._epoch(state, pace)
             state.course.append(epoch)
             if not np.isfinite(epoch.loss):
                 watched.unlink()
@@ -220,17 +222,15 @@ class _Training:
             self._check(file, state.restore(file))
         return state
 
-    def _epoch(self, state: Checkpoint) -> EpochResult:
+    def _epoch(self, state: Checkpoint, pace: Pace) -> EpochResult:
         """Trains one more epoch, and judges the network."""
         recipe, data, network = self.data.recipe, self.data, state.network
         started = time.perf_counter()
         epoch = len(state.course)
         network.train()
-        total = torch.zeros((), device=data.device)
+        total, seen = torch.zeros((), device=data.device), 0
         with self._seeded(str(epoch)):
-            batches = torch.randperm(len(data.images)).to(data.device).split(recipe.batch_size)
-            for number, positions in enumerate(batches):
-                rate = recipe.learning_rate(epoch, number / len(batches))
+            for rate, positions in pace.batches(epoch):
                 set_learning_rate(state.optimizer, rate)
                 images = self._normalise(data.images.batch(positions))
                 images = augment(
@@ -247,10 +247,13 @@ class _Training:
                 if state.average is not None:
                     state.average.follow(network)
                 total += loss.detach() * len(positions)
-        result = EpochResult(epoch + 1, recipe.epochs, float(total) / len(data.images))
+                seen += len(positions)
+        epochs = recipe.epochs if recipe.seconds is None else epoch + 1
+        result = EpochResult(epoch + 1, epochs, float(total) / seen)
         if np.isfinite(result.loss):
             result = self._judged(state.judged, result)
-        return dataclasses.replace(result, seconds=time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        return dataclasses.replace(result, seconds=seconds, share=pace.share)
 
     @torch.no_grad()
     def _judged(self, network: nn.Module, result: EpochResult) -> EpochResult:

@@ -187,3 +187,32 @@ def test_a_training_that_cannot_be_done_does_not_end_the_others():
     assert found["01"].status == "error"
     assert found["01"].message == "killed"
     assert found["02"].status == "ok"
+
+
+def test_a_training_by_seconds_ends_with_them_and_goes_on_with_what_is_left(tmp_path):
+    architecture = Architecture.parse("[C(4,3,1), SM(10)]")
+    data = task(tmp_path, **RICH | {"seconds": 0.5, "one_cycle": True}).prepare()
+    epochs = []
+    train_final(architecture, data, tmp_path / "whole", on_epoch=epochs.append)
+    shares = [epoch.share for epoch in epochs]
+    assert shares == sorted(shares)
+    assert all(share < 1 for share in shares[:-1])
+    assert shares[-1] >= 1
+    begun, rest = [], []
+
+    def stop_after(epoch):
+        begun.append(epoch)
+        raise Stop
+
+    with pytest.raises(Stop):
+        train_final(architecture, data, tmp_path / "parts", on_epoch=stop_after)
+    train_final(architecture, data, tmp_path / "parts", on_epoch=rest.append)
+    assert rest[0].epoch == 2
+    assert rest[0].share >= min(1.0, begun[0].share + 1 / 40)
+    assert load_network(tmp_path / "parts").card["recipe"]["seconds"] == 0.5
+
+
+def test_without_seconds_a_card_does_not_speak_of_them(tmp_path):
+    assert "seconds" not in FinalRecipe().as_json()
+    with pytest.raises(InvalidInput, match="seconds must be positive"):
+        FinalRecipe(seconds=0.0)

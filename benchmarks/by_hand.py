@@ -12,29 +12,43 @@ those of the process and its workers, imports included in neither:
 """
 
 import argparse
-import dataclasses
 import math
 import os
 import tempfile
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from gym_cnnarch import Architecture
+from gym_cnnarch.shapes import count_parameters
 from train_eval import run_search
 from train_eval.data.sources import load_own_validation, load_train_and_test
 from train_eval.environments import with_absolute_places
 from train_eval.final.data import FinalData
 from train_eval.final.recipe import FinalRecipe
 from train_eval.final.trained_network import make_normalisation
+from train_eval.run import Run
 from train_eval.search.search import Learned, Search
 from train_eval.training.batches import Images
+from train_eval.training.recipe import Recipe
 
-SPACE = {"preset": "small", "max_layers": 6, "conv_filters": [16, 32]}
-FINALISTS = 2
+BY_HAND = ((16, False), (32, True), (32, True), (64, True))
+"""Filters of each convolution, and whether a pooling follows."""
+
+SPACE = {
+    "max_layers": 9,
+    "conv_filters": [16, 32, 64],
+    "pools": [[3, 2], [2, 2]],
+    "fc_neurons": [64],
+}
+LEAST_PASSES = 10
+"""Of a final training over its images, for networks dearer than the one by hand."""
 
 
 def cpu_seconds() -> float:
@@ -45,7 +59,7 @@ def cpu_seconds() -> float:
 def network_by_hand(shape: tuple[int, int, int], num_classes: int) -> nn.Sequential:
     channels, size, _ = shape
     layers: list[nn.Module] = []
-    for filters, pooled in ((16, False), (32, True), (32, True), (64, True)):
+    for filters, pooled in BY_HAND:
         layers += [
             nn.Conv2d(channels, filters, 3, padding=1, bias=False),
             nn.BatchNorm2d(filters),
@@ -99,12 +113,40 @@ def train_by_hand(
     return accuracy(test), sum(p.numel() for p in network.parameters()), epochs
 
 
+def in_words(shape: tuple[int, int, int], num_classes: int) -> str:
+    """The network written by hand as text, from which the search begins."""
+    size, layers = shape[1], []
+    for number, (filters, pooled) in enumerate(BY_HAND, start=1):
+        layers.append(f"C({filters},3,1)")
+        if pooled and size >= (2 if number == len(BY_HAND) else 6):  # 3x3 must still fit
+            layers.append("P(2,2)")
+            size //= 2
+    return f"[{', '.join(layers)}, SM({num_classes})]"
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What search and final training came to."""
+
+    accuracy: float
+    parameters: int
+    how: str
+
+
 def search_and_finalize(
-    dataset: str, image_size: int | None, data: FinalData, seconds: float, seed: int,
-    networks: int, share: float, agent: str,
-) -> tuple[float, float, int, str]:  # fmt: skip
-    """Test accuracies of the best network and of the ensemble, its parameters, what was done."""
+    dataset: str, image_size: int | None, data: FinalData, seconds: float, seed: int, share: float,
+    max_parameters: int | None,
+) -> Searched:  # fmt: skip
+    """Searches from the network written by hand for a share of the time, then trains the best.
+
+    The network to begin with is trained first, which tells how long trainings take here. No network
+    may cost so much more that its final training would have fewer than ten passes over the images.
+    """
     started = cpu_seconds()
+    validation: float = 0.2 if len(data.images) < 10_000 else 2000
+    recipe = {"preset": "own-quick", "validation_size": validation, "image_size": image_size}
+    first = in_words(data.input_shape, len(data.class_names))
+    space: dict[str, Any] = {**SPACE, "max_parameters": max_parameters}
 
     def within_time(search: Search) -> Iterable[Learned]:
         for learned in search:
@@ -112,39 +154,34 @@ def search_and_finalize(
             if cpu_seconds() - started > share * seconds:
                 return
 
-    recipe = {"preset": "own-quick", "time_limit": share * seconds / 8, "image_size": image_size}
-    with tempfile.TemporaryDirectory() as folder:
-        run = run_search(
-            "CNNArch-v0", agent, networks, run_dir=Path(folder) / "run", seed=seed,
-            executor="inline", follow=within_time, dataset=dataset, search_space=SPACE,
-            recipe=recipe, device="cpu",
-        )  # fmt: skip
-        tried = run.summary.networks
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+
+        def search(name: str, budget: int, space: dict[str, Any]) -> Run:
+            return run_search(
+                "CNNArch-v0", "local_search", budget, run_dir=folder / name, seed=seed,
+                agent_settings={"network": first}, store=folder / "results.sqlite",
+                executor="inline", follow=within_time, dataset=dataset, search_space=space,
+                recipe=recipe, device="cpu",
+            )  # fmt: skip
+
+        known = search("first", 1, space).networks[0]
+        took = cpu_seconds() - started
+        full = Recipe.from_spec(recipe)
+        held_out = validation if validation > 1 else int(len(data.images) / 0.9 * validation)
+        trained = min(full.train_size, int(len(data.images) / 0.9) - held_out)
+        seen = full.epochs_of(trained) * (trained + held_out / 3)  # going forward alone is a third
+        passes = (seconds - took) * (1 - share) / (took / seen * len(data.images))
+        space["max_macs"] = int(known.macs * max(1.0, passes / LEAST_PASSES))
+        run = search("all", 10_000, space)
+        tried = len(run.networks)
+        searched = cpu_seconds() - started
+        final = FinalRecipe.from_spec({"preset": "own-final", "seconds": seconds - searched})
+        results = run.finalize(final, 1, 1, seed=seed, workers=1, device="cpu")
         spent = cpu_seconds() - started
-        left = seconds - spent
-        best = run.summary.best[:FINALISTS]
-        seen = data_seen(recipe, len(data.images) / 0.9)
-        share_of_clock = spent / sum(row.train_seconds for row in tried)  # others may work here
-        an_epoch = sum(row.train_seconds for row in best) / seen * len(data.images)
-        an_epoch *= min(1.0, share_of_clock)
-        epochs = max(1, int(0.85 * left / an_epoch))  # moved images and tests cost a little
-        final = FinalRecipe.from_spec({"preset": "own-final", "steps": [[0.01, epochs]]})
-        final = dataclasses.replace(final, least_steps=None)
-        results = run.finalize(final, FINALISTS, FINALISTS, seed=seed, workers=1, device="cpu")
-    spent = cpu_seconds() - started
-    what = f"{len(tried)} networks, {epochs} final epochs, {spent:.0f} CPU s"
-    first = results.networks[0]
-    what += f", {first.architecture}"
-    return 1 - first.test_error, 1 - results.ensemble_error, first.parameters, what
-
-
-def data_seen(recipe: dict[str, object], images: float) -> float:
-    """Images that a training of the search sees in all its epochs."""
-    from train_eval.training.recipe import Recipe
-
-    full = Recipe.from_spec(recipe)
-    count = min(int(images * (1 - full.validation_size)), full.train_size or int(images))
-    return full.epochs_of(count) * count
+    best = results.networks[0]
+    how = f"{tried} networks in {searched:.0f} CPU s, {spent:.0f} in all, {best.architecture}"
+    return Searched(1 - best.test_error, best.parameters, how)
 
 
 def main() -> None:
@@ -153,9 +190,9 @@ def main() -> None:
     parser.add_argument("--image-size", type=int)
     parser.add_argument("--minutes", type=float, default=2.0, help="of CPU time, each")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--networks", type=int, default=30, help="most of a search")
-    parser.add_argument("--search-share", type=float, default=0.5, help="of the time")
-    parser.add_argument("--agent", default="metaqnn")
+    parser.add_argument("--search-share", type=float, default=0.25, help="of the time")
+    parser.add_argument("--no-larger", action="store_true", help="no more parameters than by hand")
+    parser.add_argument("--only", choices=("hand", "search"))
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     dataset = with_absolute_places({"dataset": arguments.dataset})["dataset"]
@@ -165,22 +202,31 @@ def main() -> None:
     cpu = torch.device("cpu")
     data = FinalData(dataset, train, own, size, FinalRecipe.from_spec("own-final"), cpu)
     tested = Images(test, np.arange(len(test.labels)), cpu)
-    print(f"{dataset}, {len(data.images)} images, {seconds:.0f} CPU seconds, test accuracy")
-    found: dict[str, list[float]] = {"by hand": [], "search": [], "its ensemble": []}
+    print(
+        f"{dataset}, {len(data.images)} images, {len(test.labels)} to test, {seconds:.0f} CPU "
+        f"seconds, test accuracy", flush=True,
+    )  # fmt: skip
+    found: dict[str, list[float]] = {"by hand": [], "searched": []}
     for seed in arguments.seeds:
-        hand, parameters, epochs = train_by_hand(data, tested, seconds, seed)
-        found["by hand"].append(hand)
-        print(f"seed {seed}  by hand   {hand:.2%}  {parameters:,} parameters, {epochs} epochs")
-        one, several, parameters, what = search_and_finalize(
-            dataset, size, data, seconds, seed, arguments.networks, arguments.search_share,
-            arguments.agent,
-        )  # fmt: skip
-        found["search"].append(one)
-        found["its ensemble"].append(several)
-        print(f"seed {seed}  search    {one:.2%}  {parameters:,} parameters, {what}")
-        print(f"seed {seed}  ensemble  {several:.2%}", flush=True)
+        if arguments.only != "search":
+            hand, parameters, epochs = train_by_hand(data, tested, seconds, seed)
+            found["by hand"].append(hand)
+            how = f"{parameters:,} parameters, {epochs} epochs"
+            print(f"seed {seed}  by hand   {hand:.2%}  {how}", flush=True)
+        if arguments.only != "hand":
+            largest = None
+            if arguments.no_larger:
+                text = in_words(data.input_shape, len(data.class_names))
+                largest = count_parameters(Architecture.parse(text), data.input_shape)
+            one = search_and_finalize(
+                dataset, size, data, seconds, seed, arguments.search_share, largest
+            )
+            found["searched"].append(one.accuracy)
+            how = f"{one.parameters:,} parameters, {one.how}"
+            print(f"seed {seed}  searched  {one.accuracy:.2%}  {how}", flush=True)
     for name, values in found.items():
-        print(f"{name:12}  mean {np.mean(values):.2%}, {min(values):.2%} to {max(values):.2%}")
+        if values:
+            print(f"{name:8}  mean {np.mean(values):.2%}, {min(values):.2%} to {max(values):.2%}")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+import torch  # noqa: F401  (commands that find it imported do not say that they import it)
 
 from train_eval.cli.cnnarch import main
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gym_cnnarch import InvalidInput
+from gym_cnnarch.registration import TRAINING
 from train_eval.environments import find_spec
 from train_eval.parallel.options import ExecutorOptions, check_positive
 
@@ -66,6 +67,11 @@ class EnvOptions:
             if words:
                 changed[name] = specification(registered.get(name), words)
         return changed
+
+    def trains(self) -> bool:
+        """Whether the environment trains networks."""
+        registered = find_spec(self.env).kwargs
+        return (registered | self.kwargs()).get("evaluator") == TRAINING
 
 
 @dataclass

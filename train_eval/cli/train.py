@@ -23,6 +23,8 @@ class TrainCommand(TrainingOptions):
     def run(self) -> None:
         """Trains the network, printing the curve as it grows."""
         architecture = Architecture.parse(self.architecture)
+        if self.trains():
+            console.sign_of_life()
         env = make_env(self.env, **self.kwargs())
         env.search_space.validate(architecture)
         evaluator = needs_training(env, self.env)

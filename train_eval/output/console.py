@@ -25,6 +25,12 @@ def note(text: str) -> None:
     err.print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
 
+def sign_of_life() -> None:
+    """Says that it has begun, unless what takes seconds has been imported already."""
+    if "torch" not in sys.modules:
+        note("Importing PyTorch and reading the images.")
+
+
 def fail(error: object, status: int) -> NoReturn:
     """Ends the process with one line that says why."""
     err.print("[red]cnnarch:[/red] ", end="")

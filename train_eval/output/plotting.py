@@ -30,14 +30,14 @@ def check_plots() -> None:
 
 
 def draw_figures(
-    figures: Mapping[str, Callable[[Any], bool]], folder: Path, height: float
+    figures: Mapping[str, Callable[[Any], bool]], folder: Path, height: float, width: float = 6.4
 ) -> list[str]:
     """Writes each figure for which there is data as SVG and PNG.
 
     Args:
         figures: Name -> what draws on matplotlib's axes, and says whether it had data.
         folder: Where to write NAME.svg and NAME.png.
-        height: Inches, of 6.4 in width.
+        height, width: Inches.
 
     Returns:
         The names of the figures that there are.
@@ -55,7 +55,7 @@ def draw_figures(
     drawn = []
     with plt.rc_context(style):
         for name, draw in figures.items():
-            figure, axes = plt.subplots(figsize=(6.4, height), layout="constrained")
+            figure, axes = plt.subplots(figsize=(width, height), layout="constrained")
             if draw(axes):
                 figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
                 figure.savefig(folder / f"{name}.png", dpi=150, metadata={"Software": None})

@@ -131,6 +131,7 @@ def _network(plain: Any) -> FinalNetwork:
         field(plain, "validation_accuracy", int, float, type(None)),
         field(plain, "parameters", int),
         field(plain, "test_error", int, float, type(None)),
+        field(plain, "final_accuracy", int, float, type(None)),
     )
 
 

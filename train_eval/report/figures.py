@@ -52,7 +52,7 @@ class RunFigures:
             "parameters": lambda axes: self._pareto(axes, "parameters"),
             "macs": lambda axes: self._pareto(axes, "macs"),
         }
-        return draw_figures(figures, folder, height=3.6)
+        return draw_figures(figures, folder, height=3.0, width=4.6)  # a telephone's width
 
     def _accuracy(self, axes: Any) -> bool:
         """Figure 3: rolling mean of the unique models, and the mean of each epsilon as bars."""
@@ -78,10 +78,14 @@ class RunFigures:
             positions, np.maximum.accumulate(accuracies), "--", color="0.3", label="best so far",
         )  # fmt: skip
         axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.set_xlabel("unique models, epsilon at the foot of each phase")
+        foot = ", epsilon at the foot of each phase" if begin else ""
+        axes.set_xlabel(f"unique models{foot}")
         axes.set_ylabel("validation accuracy")
         axes.set_ylim(0, 1)
-        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False)
+        axes.legend(
+            loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False, fontsize=8,
+            columnspacing=1.0, handlelength=1.5,
+        )  # fmt: skip
         return True
 
     def _distributions(self, axes: Any) -> bool:
@@ -151,7 +155,7 @@ class RunFigures:
             costs[front], accuracies[front], "-s", where="post", ms=4, color=COLOURS[1],
             label="none is both cheaper and better",
         )  # fmt: skip
-        axes.set_xscale("log")
+        _thousands(axes, costs)
         axes.set_xlabel("parameters" if cost == "parameters" else "multiply-accumulates per image")
         axes.set_ylabel("validation accuracy")
         axes.legend(loc="lower right")
@@ -214,6 +218,17 @@ def pareto_front(costs: NDArray[np.float64], accuracies: NDArray[np.float64]) ->
         if not front or accuracies[position] > accuracies[front[-1]]:
             front.append(position)
     return front
+
+
+def _thousands(axes: Any, costs: NDArray[np.float64]) -> None:
+    """A logarithmic axis with labels such as 20k: powers of ten, 2 and 5 times those if few."""
+    from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
+
+    axes.set_xscale("log")
+    few = costs.max() < 100 * costs.min()
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,)))
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _lines(axes: Any, groups: dict[str, dict[int, float]]) -> bool:

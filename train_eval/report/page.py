@@ -2,7 +2,6 @@
 
 import base64
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from train_eval.output.console import duration
 from train_eval.records.final_results import FinalResults
 from train_eval.records.importing import IMPORTED
 from train_eval.records.summary import NetworkRow, Phase, Summary
+from train_eval.report import facts
 from train_eval.report.figures import RunFigures
 from train_eval.report.terminal import percent
 from train_eval.search.agents import make_agent
@@ -78,8 +78,7 @@ def write_report(
         autoescape=True,
         undefined=jinja2.StrictUndefined,
     )
-    errors = {} if results is None else {n.architecture: n.test_error for n in results.networks}
-    content = _content(summary, errors, drawn, folder, top)
+    content = _content(summary, results, drawn, folder, top)
     (folder / PAGE).write_text(environment.get_template(PAGE).render(**content))
     return folder / PAGE
 
@@ -99,7 +98,7 @@ def _agent(summary: Summary) -> MetaQNN | None:
 
 def _content(
     summary: Summary,
-    errors: Mapping[str, float | None],
+    results: FinalResults | None,
     drawn: list[str],
     folder: Path,
     top: int,
@@ -126,9 +125,13 @@ def _content(
         ],
         "epsilons": [_phase(phase) for phase in summary.epsilons if phase.epsilon is not None],
         "networks": [
-            _network(network, errors.get(network.architecture), settings.space.input_shape)
-            for network in summary.best[:top]
+            _network(network, settings.space.input_shape) for network in summary.best[:top]
         ],
+        "images": facts.images(summary),
+        "finals": [] if results is None else facts.finals(results),
+        "tested": 0 if results is None else results.test_images,
+        "finals_failed": [] if results is None else results.failed,
+        "command": facts.command(summary),
         "failures": [(f"{way.networks:,}", way.status, way.message) for way in summary.failures],
         "cost": _cost(summary),
         "settings": json.dumps(
@@ -165,14 +168,11 @@ def _phase(phase: Phase) -> list[str]:
     ]
 
 
-def _network(
-    network: NetworkRow, test_error: float | None, input_shape: tuple[int, int, int]
-) -> dict[str, Any]:
+def _network(network: NetworkRow, input_shape: tuple[int, int, int]) -> dict[str, Any]:
     layers = Architecture.parse(network.architecture).layers
     return {
         "architecture": network.architecture,
         "accuracy": f"{network.accuracy:.2%}",
-        "test": "" if test_error is None else f"{test_error:.2%}",
         "parameters": f"{network.parameters:,}",
         "macs": f"{network.macs:,}",
         "input": _size(input_shape),

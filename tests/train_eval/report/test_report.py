@@ -1,6 +1,8 @@
 """The report: its numbers, and that it is one safe file."""
 
+import dataclasses
 import re
+import shlex
 from html.parser import HTMLParser
 
 import numpy as np
@@ -8,13 +10,16 @@ import pytest
 
 from agents import MetaQNN
 from gym_cnnarch.mdp import START, compile_mdp
-from tests.helpers.commands import cnnarch
+from tests.helpers.commands import cnnarch, recorded, search
 from tests.helpers.instant import InstantEvaluator, make_search
 from train_eval.environments import make_env
+from train_eval.records.final_results import FinalNetwork, FinalResults
 from train_eval.records.importing import import_results
 from train_eval.records.summary import summarise
+from train_eval.report.facts import command, finals
 from train_eval.report.figures import RunFigures, pareto_front, rolling_mean
 from train_eval.report.page import write_report
+from train_eval.run import Run
 from train_eval.search.offline import learn_offline
 
 SVHN = "CNNArch-SVHN-v0"
@@ -159,3 +164,30 @@ def test_a_run_in_which_every_network_failed_has_a_page(tmp_path):
     page = write_report(summary, None, tmp_path / "out").read_text()
     assert "none yet" in page
     assert not (tmp_path / "out" / "accuracy.svg").exists()
+
+
+def test_the_command_on_the_page_is_that_of_the_run(capsys, tmp_path):
+    folder = tmp_path / "a run"
+    given = ("--agent", "local_search", "--network", "[C(8,3,1), P(2,2), SM(10)]", "--budget", 3)
+    assert cnnarch(capsys, *search(folder, *given))[0] == 0
+    before = recorded(capsys, folder)
+    program, *words = shlex.split(command(Run(folder).summary))
+    assert program == "cnnarch"
+    status, _, err = cnnarch(capsys, *words, "--executor", "inline")
+    assert status == 0, err
+    assert recorded(capsys, folder) == before
+    page = Run(folder).report().read_text()
+    assert "images to train and validate with" in page
+    assert "1,437" in page  # of the digits
+    rewarded = Run(folder).summary.settings
+    rewarded = dataclasses.replace(rewarded, reward="module:mine")
+    assert command(dataclasses.replace(Run(folder).summary, settings=rewarded)) == ""
+
+
+def test_final_networks_are_shown_by_accuracy_with_the_ensemble_last():
+    networks = (FinalNetwork("02", "[SM(2)]", 0.5, 10, 0.25, 0.75),)
+    results = FinalResults(networks, ("02",), 0.125, 8, "x")
+    assert FinalResults.from_json(results.as_json()) == results
+    first, last = finals(results)
+    assert (first["test"], first["validation"]) == ("75.00%", "75.00%")
+    assert (last["name"], last["test"]) == ("ensemble", "87.50%")

@@ -1,0 +1,94 @@
+"""What a page says besides figures: the images, the final trainings, the command."""
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+from train_eval.records.final_results import FinalResults
+from train_eval.records.run_directory import recorded_images
+from train_eval.records.summary import Summary
+from train_eval.report.terminal import percent
+
+
+def images(summary: Summary) -> list[tuple[str, str]]:
+    """The data set's name and what was read of it; empty where that is not recorded."""
+    known = recorded_images(Path(summary.run_dir))
+    if known.dataset is None:
+        return []
+    rows = [("data set", known.dataset)]
+    reading = known.reading or {}
+    counts = reading.get("images_per_class", [])
+    if counts:
+        names = reading.get("class_names", [])
+        rows += [
+            ("images to train and validate with", f"{sum(counts):,}"),
+            ("classes", str(len(counts))),
+            *(
+                (f"images of {name}", f"{count:,}")
+                for name, count in zip(names, counts, strict=False)
+            ),
+        ]
+    return rows
+
+
+def finals(results: FinalResults) -> list[dict[str, str]]:
+    """The networks that were trained to their end, with accuracies, and the ensemble last."""
+    rows = [
+        {
+            "name": row.name,
+            "validation": percent(row.final_accuracy),
+            "test": percent(_accuracy(row.test_error)),
+            "parameters": f"{row.parameters:,}",
+            "what": row.architecture,
+        }
+        for row in results.networks
+    ]
+    together = percent(_accuracy(results.ensemble_error))
+    members = f"mean of the probabilities of {', '.join(results.ensemble)}"
+    ensemble = {"name": "ensemble", "validation": "", "test": together, "parameters": ""}
+    return [*rows, {**ensemble, "what": members}] if together else rows
+
+
+def command(summary: Summary) -> str:
+    """The command that gives the run; empty if it was made in another way."""
+    settings = summary.settings
+    agent = dict(settings.agent)
+    plain = (settings.reward, settings.failure_reward, settings.evaluation_seed)
+    if plain != ("accuracy", 0.0, 0) or settings.observe_size != "bin":
+        return ""
+    known = recorded_images(Path(summary.run_dir))
+    words = ["cnnarch", "search", "--env", settings.env]
+    for option, value in (("--dataset", known.dataset), ("--data-root", known.data_root)):
+        words += [] if value is None else [option, value]
+    words += _specification("--recipe", settings.recipe)
+    shape = {"input_shape", "num_classes"}  # the data say these
+    space = {k: v for k, v in settings.search_space.items() if k not in shape}
+    words += _specification("--search-space", {"preset": "metaqnn", **space})
+    words += ["--agent", agent.pop("name"), "--budget", str(settings.budget)]
+    words += ["--seed", str(settings.seed), "--lookahead", str(settings.lookahead)]
+    if "schedule" in agent:
+        phases = (f"{epsilon:g}:{networks}" for epsilon, networks in agent.pop("schedule"))
+        words += ["--schedule", *phases]
+    for name in ("alpha", "replay", "network"):
+        if name in agent:
+            words += [f"--{name}", str(agent.pop(name))]
+    return "" if agent else shlex.join([*words, "--run-dir", summary.run_dir])
+
+
+def _specification(option: str, spec: Any) -> list[str]:
+    if spec is None:
+        return []
+    if isinstance(spec, str):
+        return [option, spec]
+    settings = dict(spec)
+    first = [settings.pop("preset")] if "preset" in settings else []
+    others = (
+        f"{name}={value if isinstance(value, str) else json.dumps(value, separators=(',', ':'))}"
+        for name, value in settings.items()
+    )
+    return [option, *first, *others]
+
+
+def _accuracy(error: float | None) -> float | None:
+    return None if error is None else 1 - error

@@ -4,14 +4,13 @@ import csv
 import json
 import math
 import os
-import platform
 from pathlib import Path
 
 from train_eval.benchmark.benchmark import BENCHMARK_FILE
 from train_eval.benchmark.figures import draw, illegal_over_time
 from train_eval.benchmark.results import Results
 from train_eval.benchmark.tables import Table, tables, verdict
-from train_eval.records.run_directory import versions
+from train_eval.records.run_directory import processor, versions
 
 RESULTS_FILE = "results.csv"
 PAGE_FILE = "benchmark.md"
@@ -99,15 +98,7 @@ def made_on() -> str:
     """The processor and the versions of what the numbers depend on."""
     made = versions()
     packages = ", ".join(f"{name} {made[name]}" for name in ("gym-cnnarch", "numpy", "torch"))
-    return f"{_processor()} with {os.cpu_count()} cores; Python {made['python']}, {packages}"
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()  # platform.processor() is empty
-        return next(line.partition(":")[2].strip() for line in lines if "model name" in line)
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
+    return f"{processor()} with {os.cpu_count()} cores; Python {made['python']}, {packages}"
 
 
 def _table(table: Table) -> list[str]:

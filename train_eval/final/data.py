@@ -1,7 +1,6 @@
 """The data of final trainings: what is trained on, and what judges it."""
 
 import dataclasses
-import json
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -99,7 +98,7 @@ class FinalData:
             "normalisation": self.normalisation,
             "class_names": self.class_names,
             "dropout": self.recipe.dropout,
-            "recipe": json.loads(json.dumps(self.recipe.as_json())),
+            "recipe": self.recipe.as_json(),
             "data": self.description,
             "made_with": versions(),
         }

@@ -23,6 +23,7 @@ from train_eval.records.final_results import (
 from train_eval.records.importing import IMPORTED
 from train_eval.records.run_directory import LOCK, in_use, recorded_data
 from train_eval.records.summary import Summary
+from train_eval.training.device import check_precision
 from train_eval.training.evaluator import TrainingEvaluator
 
 _TICK = 0.5  # seconds between two looks at trainings
@@ -144,11 +145,13 @@ def final_task(
     initial: Mapping[str, str] | None = None,
 ) -> FinalTask:
     """The training of the chosen networks on the evaluator's data."""
+    recipe = recipe.as_in(evaluator.recipe)
+    check_precision(recipe.precision, evaluator.data.device)
     return FinalTask(
         dataset=evaluator.dataset,
         data_root=evaluator.data_root,
         image_size=evaluator.recipe.image_size,
-        recipe=recipe.as_in(evaluator.recipe),
+        recipe=recipe,
         device=evaluator.device,
         folder=str(folder.resolve()),
         names={str(c.architecture): c.name for c in chosen},

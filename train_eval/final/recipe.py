@@ -1,6 +1,7 @@
 """How the networks that a search found are trained in the end, on all training images."""
 
 import dataclasses
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from typing import Any
 
 from gym_cnnarch import InvalidInput
 from gym_cnnarch.presets import read_spec
-from train_eval.training.recipe import Metric, Recipe, has_type
+from train_eval.training.recipe import Metric, PrecisionName, Recipe, has_type
 from train_eval.training.schedules import OptimizerName, one_cycle
 
 NORMALISATIONS = ("contrast", "channels")
@@ -42,7 +43,7 @@ class FinalRecipe:
             ``mirrors``.
         translation: Most pixels by which an image is moved in either direction, zeros following;
             None: an eighth of its side.
-        dropout, batch_norm, metric: See ``Recipe``; None: as in the search.
+        dropout, batch_norm, metric, precision: See ``Recipe``; None: as in the search.
         validation_size: Training images held out: a number, or a share of them if below 1. After
             each epoch the network is judged by them, the best epoch is kept, and networks are
             ranked. 0 holds out none; then the last epoch is kept. Where the data set brings its own
@@ -76,6 +77,7 @@ class FinalRecipe:
     dropout: bool | None = None
     batch_norm: bool | None = None
     metric: Metric | None = None
+    precision: PrecisionName | None = None
     validation_size: float = 0.0
     train_size: int | None = None
 
@@ -140,13 +142,6 @@ class FinalRecipe:
             return one_cycle(self.steps[0][0], share)
         return self.learning_rate(min(int(share * self.epochs), self.epochs - 1), 0.0)
 
-    def as_json(self) -> dict[str, Any]:
-        """Plain data; without seconds that are not given, as before there were any."""
-        settings = dataclasses.asdict(self)
-        if self.seconds is None:
-            del settings["seconds"]
-        return settings
-
     def as_in(self, search: Recipe) -> "FinalRecipe":
         """With what the search's recipe decides."""
         return dataclasses.replace(
@@ -154,6 +149,7 @@ class FinalRecipe:
             dropout=search.dropout if self.dropout is None else self.dropout,
             batch_norm=search.batch_norm if self.batch_norm is None else self.batch_norm,
             metric=search.metric if self.metric is None else self.metric,
+            precision=search.precision if self.precision is None else self.precision,
         )
 
     def for_images(self, images: int) -> "FinalRecipe":
@@ -164,6 +160,12 @@ class FinalRecipe:
             return self
         longer = tuple((rate, math.ceil(e * least / self.epochs)) for rate, e in self.steps)
         return dataclasses.replace(self, steps=longer)
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data, as in a card; without what would rename trainings of older versions."""
+        plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
+        added = ("precision", "seconds")  # which did not exist before, and were as if None
+        return {name: value for name, value in plain.items() if name not in added or value}
 
     @classmethod
     def from_spec(cls, spec: "str | Mapping[str, Any] | FinalRecipe") -> "FinalRecipe":

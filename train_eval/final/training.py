@@ -157,7 +157,7 @@ class _Training:
         text = json.dumps([known, seed, start], sort_keys=True)
         self.name = hashlib.sha256(text.encode()).hexdigest()
         self._normalise = make_normalisation(data.normalisation).to(data.device)
-        self._precision = Precision(data.device)
+        self._precision = Precision(data.device, data.recipe.precision)
 
     def finished(self) -> list[EpochResult] | None:
         """The epochs, if the network is trained."""

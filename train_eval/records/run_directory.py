@@ -226,6 +226,15 @@ def versions() -> dict[str, Any]:
     }
 
 
+def processor() -> str:
+    """The processor's name; Linux tells it in a file."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()  # platform.processor() is empty
+        return next(line.partition(":")[2].strip() for line in lines if "model name" in line)
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
 def _take_over(store: Store, run: str, run_dir: Path) -> None:
     """Makes a folder the run's own: one store holds a run for one folder, which may move.
 

@@ -1,12 +1,10 @@
 """Building a table: every architecture of a space, trained with several seeds."""
 
 import os
-import platform
 from collections.abc import Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +15,7 @@ from gym_cnnarch.shapes import count_macs, count_parameters
 from gym_cnnarch.table import MISSING, Table
 from train_eval.parallel.options import Workplace
 from train_eval.parallel.worker import has_no_outcome, outcome_of
-from train_eval.records.run_directory import made_with
+from train_eval.records.run_directory import made_with, processor
 from train_eval.records.store import Store
 
 if TYPE_CHECKING:
@@ -184,16 +182,6 @@ class TableBuilder:
             "test_images": len(test),
             "seeds": list(range(self.seeds)),
             "made_with": made_with(workers),
-            "hardware": f"{_processor()}, {os.cpu_count()} cores",
+            "hardware": f"{processor()}, {os.cpu_count()} cores",
             "written_at": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-
-
-def _processor() -> str:
-    """The processor's name; Linux tells it in a file."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

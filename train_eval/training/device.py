@@ -4,12 +4,15 @@ import hashlib
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 import torch
 from torch import Tensor
 
 from gym_cnnarch import InvalidInput
 from gym_cnnarch.errors import ProcessUnusable
+from train_eval.output import console
+from train_eval.training.recipe import PrecisionName
 
 _LONGEST_STEP = 1.0  # seconds
 
@@ -35,27 +38,61 @@ def find_device(name: str | None) -> torch.device:
 
 
 class Precision:
-    """fp32 on the CPU; on CUDA autocast to bf16, else to fp16 with loss scaling."""
+    """How a network computes on a device, and steps.
 
-    def __init__(self, device: torch.device) -> None:
+    Args:
+        device: Where.
+        name: Of the recipe. None: float32 on the CPU; on CUDA bfloat16, else float16 with loss
+            scaling.
+    """
+
+    def __init__(self, device: torch.device, name: PrecisionName | None = None) -> None:
         self._device_type = device.type
-        self._enabled = device.type == "cuda"
-        bf16 = False
-        if self._enabled:
-            with torch.cuda.device(device):  # emulated bf16 is slower than fp16
-                bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
-        self._dtype = torch.bfloat16 if bf16 or not self._enabled else torch.float16
-        self._scaler = torch.amp.GradScaler(device.type, enabled=self._enabled and not bf16)
+        self._dtype = _own_dtype(device) if name is None else getattr(torch, name)
+        scales = self._dtype is torch.float16
+        self._scaler = torch.amp.GradScaler(device.type, enabled=scales)
 
     def autocast(self) -> torch.autocast:
         """The context of a forward pass."""
-        return torch.autocast(self._device_type, self._dtype, enabled=self._enabled)
+        enabled = self._dtype is not torch.float32
+        return torch.autocast(self._device_type, self._dtype, enabled=enabled)
 
     def step(self, loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
         """Backward pass and step."""
         self._scaler.scale(loss).backward()
         self._scaler.step(optimizer)
         self._scaler.update()
+
+
+def _own_dtype(device: torch.device) -> torch.dtype:
+    """In what a device computes if a recipe does not say."""
+    if device.type != "cuda":
+        return torch.float32
+    with torch.cuda.device(device):  # emulated bfloat16 is slower than float16
+        emulates = not torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.float16 if emulates else torch.bfloat16
+
+
+def check_precision(name: PrecisionName | None, device: torch.device) -> None:
+    """Says once if a recipe's precision makes this machine slower; its results are the same."""
+    if name == "bfloat16" and device.type == "cpu" and not _has_bfloat16():
+        _say_once(
+            "This CPU has no instructions for bfloat16 (AVX512-BF16, AMX): training with "
+            "precision=bfloat16 is slower than with float32 here."
+        )
+
+
+def _has_bfloat16() -> bool:
+    """Whether the CPU computes in bfloat16; True where an older torch cannot tell."""
+    asked = getattr(torch.cpu, "get_capabilities", None)
+    if asked is None:
+        return True
+    return any(asked().get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))  # bf16: ARM
+
+
+@cache
+def _say_once(sentence: str) -> None:
+    console.note(sentence)
 
 
 class Stopwatch:

@@ -18,7 +18,7 @@ from train_eval.data.sources import (
 from train_eval.records.store import Store
 from train_eval.training.augmentation import mirrors, translated
 from train_eval.training.batches import TrainingData
-from train_eval.training.device import find_device
+from train_eval.training.device import check_precision, find_device
 from train_eval.training.loop import EpochCallback, train
 from train_eval.training.recipe import Recipe
 
@@ -118,6 +118,7 @@ class TrainingEvaluator(Trainer):
         test: bool = False,
     ) -> None:
         super().__init__(dataset, data_root, recipe, device, test)
+        check_precision(self.recipe.precision, self.data.device)
         self._store = Store(":memory:" if store is None else store)
 
     def evaluate(self, architecture: Architecture, seed: int = 0) -> Evaluation:

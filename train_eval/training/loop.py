@@ -132,7 +132,7 @@ class _Attempt:
         average = WeightAverage(network, recipe.averaging) if recipe.averaging else None
         judged = network if average is None else average.network
         weights = self.data.class_weights() if recipe.class_weights else None
-        precision = Precision(device)
+        precision = Precision(device, recipe.precision)
         losses = Losses()
         epochs = recipe.epochs_of(len(self.data.train))
         for epoch in range(epochs):

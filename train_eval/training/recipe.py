@@ -12,6 +12,7 @@ from train_eval.training.schedules import OptimizerName, Schedule, one_cycle
 
 RestartOn = Literal["chance", "loss"]
 Metric = Literal["accuracy", "balanced_accuracy"]
+PrecisionName = Literal["float32", "bfloat16"]
 
 _MAY_BE_ZERO = (
     "max_restarts", "dropout", "batch_norm", "weight_decay", "label_smoothing", "averaging",
@@ -58,6 +59,10 @@ class Recipe:
             training early.
         dropout: Whether dropout follows every two layers, the i-th of n with p = i / (2 n).
         batch_norm: Whether batch normalisation stands between each convolution and its ReLU.
+        precision: In what convolutions and dense layers compute, in training and validation;
+            weights and loss stay in float32. ``bfloat16`` is faster on CPUs that have instructions
+            for it. None: ``float32`` on a CPU; on a GPU ``bfloat16``, or float16 with loss scaling
+            where it lacks that.
         validation_size: Training images held out for the reward, the class balance kept: a number
             of images, or a share of them if below 1. Not used where the data set brings its own
             validation images: all of those give the reward.
@@ -93,6 +98,7 @@ class Recipe:
     max_restarts: int = 5
     dropout: bool = True
     batch_norm: bool = False
+    precision: PrecisionName | None = None
     validation_size: float = 5000
     train_size: int | None = None
     image_size: int | None = None
@@ -162,6 +168,8 @@ def has_type(value: Any, types: Any) -> bool:
 def _names(types: Any) -> str:
     if get_origin(types) is Literal:
         return " or ".join(map(repr, get_args(types)))
+    if any(get_origin(one) is Literal for one in get_args(types)):
+        return " or ".join("None" if one is type(None) else _names(one) for one in get_args(types))
     return getattr(types, "__name__", None) or str(types).replace(" | ", " or ")
 
 

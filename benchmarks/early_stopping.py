@@ -37,11 +37,11 @@ RULES: dict[str, Rule] = {
     "prediction, delta 0.99, n 5": Prediction(),
     "prediction, delta 0.95, n 5": Prediction(delta=0.95),
     "prediction, delta 0.99, n 10": Prediction(best=10),
-    "halving, eta 3 at 2, 6": Halving(),
-    "halving, eta 3 at 2, 6, none before": Halving(first=1),
-    "halving, eta 4 at 2, 6": Halving(eta=4),
-    "halving, eta 2 at 1, 3, 9": Halving(rungs=(1, 3, 9), eta=2),
-    "halving, eta 3 at 1, 3, 9": Halving(rungs=(1, 3, 9), eta=3),
+    "halving, eta 3 at 2, 6": Halving(rungs=(2, 6)),
+    "halving, eta 3 at 2, 6, none before": Halving(rungs=(2, 6), first=1),
+    "halving, eta 4 at 2, 6": Halving(rungs=(2, 6), eta=4),
+    "halving, eta 2 at 1, 3, 9": Halving(eta=2),
+    "halving, eta 3 at 1, 3, 9": Halving(),
     "prediction, linear, delta 0.99, n 5": Prediction(kernel="linear"),
 }
 

@@ -16,7 +16,7 @@ import numpy as np
 from gym_cnnarch.architecture import Architecture
 from gym_cnnarch.errors import InvalidInput, first_line
 
-Status = Literal["ok", "diverged", "out_of_memory", "timeout", "error"]
+Status = Literal["ok", "diverged", "out_of_memory", "timeout", "error", "stopped"]
 STATUSES: tuple[Status, ...] = get_args(Status)
 
 
@@ -29,7 +29,8 @@ class Evaluation:
             Balanced accuracy if the recipe's ``metric`` says so, here and below.
         status: ``ok``; ``diverged``: no learning rate beat chance (by a recipe's other rule: made
             the loss fall), or the loss became NaN or infinite; ``out_of_memory``; ``timeout``: the
-            recipe's time limit; ``error``.
+            recipe's time limit; ``error``; ``stopped``: by a search's rule, see
+            docs/early_stopping.md.
         parameters: Trainable parameters.
         macs: Multiply-accumulates of a forward pass of one image.
         curve: Validation accuracy after each epoch of the last try.
@@ -39,6 +40,8 @@ class Evaluation:
         cached: Whether the result was looked up rather than paid for now.
         test_accuracy: Accuracy on the test images after the last epoch, in [0, 1]; None where the
             test set was not opened. No reward uses it: see ``train_eval.tables``.
+        predicted: The accuracy that a stopped training is predicted to have had in the end, in
+            [0, 1]; None for all others.
     """
 
     accuracy: float
@@ -51,6 +54,7 @@ class Evaluation:
     message: str = ""
     cached: bool = False
     test_accuracy: float | None = None
+    predicted: float | None = None
 
     def __post_init__(self) -> None:
         """Turns NumPy's numbers into Python's, as files and databases need them."""
@@ -60,6 +64,13 @@ class Evaluation:
             raise InvalidInput(f"An accuracy must be in [0, 1], but is {self.accuracy}.")
         if self.status not in STATUSES:
             raise InvalidInput(f"A status is one of {', '.join(STATUSES)}, not {self.status!r}.")
+        if (self.predicted is not None) != (self.status == "stopped"):
+            raise InvalidInput(
+                f"A stopped training has a predicted accuracy, and no other has; came status "
+                f"{self.status} with {self.predicted}."
+            )
+        if self.predicted is not None and not 0.0 <= self.predicted <= 1.0:
+            raise InvalidInput(f"A predicted accuracy must be in [0, 1], not {self.predicted}.")
 
 
 def _float(name: str, value: Any) -> float:
@@ -111,6 +122,7 @@ _CONVERSIONS: dict[str, Callable[[str, Any], Any]] = {
     "message": _text,
     "cached": _bool,
     "test_accuracy": _optional_float,
+    "predicted": _optional_float,
 }
 
 

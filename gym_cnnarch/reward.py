@@ -3,6 +3,7 @@
 import inspect
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 from gym_cnnarch.errors import InvalidInput, first_line
 from gym_cnnarch.evaluation import Evaluation, import_object
@@ -29,7 +30,9 @@ def make_reward(name: str = "accuracy", failure_reward: float = 0.0) -> RewardFu
     Args:
         name: ``accuracy``, ``last_accuracy``, or ``module:function`` (or
             ``path/to/file.py:function``) for one's own.
-        failure_reward: The reward of every evaluation whose status is not ``ok``.
+        failure_reward: The reward of every evaluation that failed: whose status is neither ``ok``
+            nor ``stopped``. A stopped training has the reward of its predicted accuracy: the
+            function is given an evaluation with that as its accuracy, and without a curve.
 
     Raises:
         InvalidInput: If there is no such reward. The returned function raises it too, if one's own
@@ -50,6 +53,8 @@ def make_reward(name: str = "accuracy", failure_reward: float = 0.0) -> RewardFu
     function = _REWARDS[name] if name in _REWARDS else _own_reward(name)
 
     def reward(evaluation: Evaluation) -> float:
+        if evaluation.predicted is not None:
+            return function(replace(evaluation, accuracy=evaluation.predicted, curve=()))
         return function(evaluation) if evaluation.status == "ok" else at_failure
 
     return reward

@@ -44,6 +44,7 @@ class Table:
         correct_validation: (S, N, E) int32, correctly classified validation images by epoch.
         correct_test: (S, N) int32, correctly classified test images after the last epoch.
         status: (S, N) int8, position in ``evaluation.STATUSES``; MISSING where nothing was trained.
+            A training that was stopped early is no result.
         train_seconds: (S, N) float32, wall-clock seconds of training.
         learning_rate: (S, N) float32, the initial learning rate of the last try; 0: there is none.
         parameters: (N,) int64, trainable parameters.
@@ -89,7 +90,7 @@ class Table:
         highest = {
             "correct_validation": images,
             "correct_test": tests,
-            "status": len(STATUSES) - 1,
+            "status": STATUSES.index("stopped") - 1,
         }
         for name in _ARRAYS:
             array = getattr(self, name)

@@ -28,6 +28,7 @@ from train_eval.records.summary import EpisodeRow, NetworkRow, Summary, summaris
 from train_eval.search.agents import make_agent, search_settings
 from train_eval.search.search import Learned, Search
 from train_eval.search.settings import default_lookahead, run_settings
+from train_eval.training.stopping import Halving, Prediction, make_rule, rule_settings
 
 if TYPE_CHECKING:
     from train_eval.final.recipe import FinalRecipe
@@ -49,6 +50,7 @@ def run_search(
     store: str | Path | None = None,
     lookahead: int | None = None,
     hours: float | None = None,
+    stop_early: str | Prediction | Halving | None = None,
     executor: str | Executor | None = None,
     on_episode: Callable[[Learned], None] | None = None,
     follow: Follow = iter,
@@ -74,6 +76,9 @@ def run_search(
             recorded one, else 1 for one worker and 8 per worker for more.
         hours: Time after which no further network is begun, those in training being finished; the
             same call goes on for as long again. None for no limit.
+        stop_early: The rule that ends trainings early: ``prediction``, ``halving``, or one of
+            ``train_eval.training.stopping`` with its settings, such as ``Prediction(delta=0.95)``;
+            see docs/early_stopping.md. None trains every network to its end.
         executor: ``inline``, ``local``, ``ray``, or any ``concurrent.futures.Executor``, which
             stays open; None for local workers, and inline where nothing is trained.
         on_episode: Called with each episode when the agent has learned from it.
@@ -109,11 +114,12 @@ def run_search(
         from train_eval.data.sources import check_parts
 
         check_parts(evaluator.dataset, evaluator.recipe.image_size)
+    stopping = None if stop_early is None else _stopping(stop_early, evaluator)
     with _workplace(executor, where, made, trains) as workplace, in_use(run_dir / LOCK):
         known = recorded_settings(run_dir)
         if lookahead is None:
             lookahead = known.lookahead if known else default_lookahead(workplace.workers, budget)
-        described = run_settings(made, settings, seed, budget, lookahead, full_id(env))
+        described = run_settings(made, settings, seed, budget, lookahead, full_id(env), stopping)
         data = _images(evaluator)
         if known is not None and known.task != described.task:
             _check_images(run_dir, data)
@@ -238,6 +244,20 @@ def _agent(
         raise InvalidInput("agent_settings are for an agent that is made by its name.")
     kind = type(agent)
     return {"name": f"{kind.__module__}:{kind.__qualname__}"}, agent, budget
+
+
+def _stopping(
+    rule: str | Prediction | Halving, evaluator: "TrainingEvaluator | None"
+) -> dict[str, Any]:
+    """The settings in full of a rule that stops trainings early."""
+    if evaluator is None:
+        raise InvalidInput(
+            "Only trainings can be stopped early, but here results are looked up or predicted: "
+            "leave out the rule (--stop-early)."
+        )
+    epochs = evaluator.recipe.epochs_of(len(evaluator.data.train))
+    chosen = make_rule(rule) if isinstance(rule, str) else rule
+    return rule_settings(chosen.for_epochs(epochs))
 
 
 def _images(evaluator: "TrainingEvaluator | None") -> RunData:

@@ -55,7 +55,7 @@ class FinalizeCommand(FinalOptions):
     run_dir: tyro.conf.Positional[Path] = tyro.MISSING
     """The --run-dir of a search."""
     networks: int = 10
-    """Number of networks, the best by validation accuracy."""
+    """Number of networks, the best by validation accuracy; none that was stopped early."""
     front: bool = False
     """Choose among those alone that no smaller network is as good as."""
     architecture: tuple[str, ...] = ()
@@ -78,6 +78,7 @@ class FinalizeCommand(FinalOptions):
         recipe = self.final_recipe()
         console.sign_of_life()
         from train_eval.cli.final_progress import FinalProgress
+        from train_eval.final.candidates import overlooked
         from train_eval.final.finalize import finalize
         from train_eval.final.trained_network import check_onnx
 
@@ -86,6 +87,8 @@ class FinalizeCommand(FinalOptions):
         summary = Run(self.run_dir).summary
         folder = self.out or self.run_dir / FINAL_FOLDER
         named = [Architecture.parse(text) for text in self.architecture]
+        if not named and (sentence := overlooked(summary, self.networks)):
+            console.note(sentence)
         try:
             with FinalProgress() as shown:
                 results = finalize(

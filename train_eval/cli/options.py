@@ -10,11 +10,13 @@ from gym_cnnarch import InvalidInput
 from gym_cnnarch.registration import TRAINING
 from train_eval.environments import find_spec
 from train_eval.parallel.options import ExecutorOptions, check_positive
+from train_eval.training.stopping import Halving, Prediction, make_rule
 
 __all__ = [
     "EnvOptions",
     "EvaluatorOptions",
     "ExecutorOptions",
+    "StoppingOptions",
     "TrainingOptions",
     "check_positive",
     "specification",
@@ -108,6 +110,53 @@ class EvaluatorOptions(TrainingOptions):
             raise InvalidInput("--curves is for the surrogate: add --evaluator surrogate.")
         return changed
 
+
+@dataclass
+class StoppingOptions:
+    """Options of the rule that ends trainings early."""
+
+    stop_early: Literal["prediction", "halving"] | None = None
+    """The rule that ends trainings early: prediction (of the final accuracy, from the curve so far)
+    or halving (successive: at each rung the best 1/eta go on). Stopped networks are rewarded by
+    their predicted accuracy: see docs/early_stopping.md. Default: all are trained to their end."""
+    delta: float | None = None
+    """With prediction: the probability at which a network counts as not among the best. Default:
+    0.99."""
+    best: int | None = None
+    """With prediction: how many of the best so far a network must probably miss to be stopped.
+    Default: 5."""
+    eta: float | None = None
+    """With halving: one of eta networks goes on. Default: 3."""
+    rungs: tuple[int, ...] = ()
+    """With halving: after how many epochs to decide, such as `--rungs 1 3 9`, which is the default
+    for 20 epochs, and is scaled to others."""
+    first: int | None = None
+    """With either: networks that are trained to their end before one is stopped. Default: 100 with
+    prediction, 20 with halving."""
+
+    def rule(self) -> Prediction | Halving | None:
+        """The rule that the options describe.
+
+        Raises:
+            InvalidInput: If an option belongs to another rule, or cannot be used.
+        """
+        given = {n: getattr(self, n) for n in _RULES_OF if getattr(self, n) not in (None, ())}
+        for name in given:
+            if self.stop_early not in _RULES_OF[name]:
+                raise InvalidInput(
+                    f"--{name} is an option of --stop-early {' and '.join(_RULES_OF[name])}, but "
+                    f"this is {self.stop_early or 'a search without it'}."
+                )
+        return None if self.stop_early is None else make_rule({"rule": self.stop_early, **given})
+
+
+_RULES_OF = {
+    "delta": ("prediction",),
+    "best": ("prediction",),
+    "eta": ("halving",),
+    "rungs": ("halving",),
+    "first": ("prediction", "halving"),
+}
 
 _SETTINGS = re.compile(r"\s+(?=[a-z_]+=)")  # between settings that came as one quoted word
 

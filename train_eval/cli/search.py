@@ -9,7 +9,12 @@ from typing import Any
 
 from agents import EpsilonSchedule
 from gym_cnnarch import Architecture, InvalidInput
-from train_eval.cli.options import EvaluatorOptions, ExecutorOptions, check_positive
+from train_eval.cli.options import (
+    EvaluatorOptions,
+    ExecutorOptions,
+    StoppingOptions,
+    check_positive,
+)
 from train_eval.output import console
 from train_eval.report.terminal import tables
 from train_eval.run import run_search
@@ -19,7 +24,7 @@ from train_eval.search.tensorboard import log_to_tensorboard
 
 
 @dataclass
-class SearchCommand(ExecutorOptions, EvaluatorOptions):
+class SearchCommand(StoppingOptions, ExecutorOptions, EvaluatorOptions):
     """Search for good networks; every trained network is kept. The same command continues it."""
 
     agent: str = "metaqnn"
@@ -70,7 +75,7 @@ class SearchCommand(ExecutorOptions, EvaluatorOptions):
             run = run_search(
                 self.env, self.agent, self.budget, run_dir=self.run_dir, seed=self.seed,
                 agent_settings=self._agent_settings(), store=self.store, lookahead=self.lookahead,
-                hours=self.hours,
+                hours=self.hours, stop_early=self.rule(),
                 follow=display.follow, **where, **self.kwargs(),
             )  # fmt: skip
         except KeyboardInterrupt:

@@ -27,7 +27,7 @@ class Candidate:
 
 
 def candidates(summary: Summary, count: int, front: bool = False) -> list[Candidate]:
-    """The best networks of a run by validation accuracy.
+    """The best networks of a run by validation accuracy, of those trained to their end.
 
     Args:
         summary: The run.
@@ -49,6 +49,29 @@ def candidates(summary: Summary, count: int, front: bool = False) -> list[Candid
         )
         for number, row in enumerate(chosen[:count], start=1)
     ]
+
+
+def overlooked(summary: Summary, count: int) -> str:
+    """A sentence if stopped networks are predicted to be better than the last of the best.
+
+    Args:
+        summary: The run.
+        count: Number of the best.
+
+    Returns:
+        Empty if there are none.
+    """
+    last = min((row.accuracy for row in summary.best[:count]), default=1.0)
+    predicted = [(row.predicted or 0.0, row.architecture) for row in summary.stopped]
+    better = [(accuracy, text) for accuracy, text in predicted if accuracy > last]
+    if not better:
+        return ""
+    accuracy, text = max(better)
+    return (
+        f"{len(better)} networks that were stopped early are predicted to be better than the last "
+        f'of the best {count}, first "{text}" ({accuracy:.2%}): --architecture trains those that '
+        f"you name."
+    )
 
 
 def named_candidates(

@@ -61,26 +61,26 @@ class LocalExecutor(ThreadPoolExecutor):
             self._idle.put(worker)
 
     def submit(  # type: ignore[override]
-        self, fn: Task[Result], /, architecture: Architecture, seed: int
+        self, fn: Task[Result], /, architecture: Architecture, *arguments: Any
     ) -> Future[Result]:
-        """Runs a task in the next worker that is free.
+        """Runs a task in the next worker that is free; it gets all that follows it.
 
         Raises:
             WorkersUnavailable: If no thread can be started to look after one.
         """
         try:
-            return super().submit(self._run, fn, architecture, seed)
+            return super().submit(self._run, fn, architecture, *arguments)
         except RuntimeError as error:
             raise WorkersUnavailable(
                 f"No worker can be started ({first_line(error)}): check the limits of this "
                 f"machine, or use fewer workers."
             ) from error
 
-    def _run(self, task: Task[Result], architecture: Architecture, seed: int) -> Result:
+    def _run(self, task: Task[Result], architecture: Architecture, *arguments: Any) -> Result:
         worker = self._idle.get_nowait()  # there are as many threads as workers
         self.activity[worker] = architecture, time.monotonic()
         try:
-            return self._processes[worker].run(task, architecture, seed)
+            return self._processes[worker].run(task, architecture, *arguments)
         finally:
             del self.activity[worker]
             self._idle.put(worker)

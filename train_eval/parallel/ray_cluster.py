@@ -15,7 +15,7 @@ import loky
 import agents
 import gym_cnnarch
 import train_eval
-from gym_cnnarch import Architecture, Evaluation, InvalidInput
+from gym_cnnarch import Evaluation, InvalidInput
 from train_eval.parallel.task import EvaluationTask
 from train_eval.parallel.worker import (
     TRIES,
@@ -93,26 +93,26 @@ class RayExecutor(Executor):
         )
         self._evaluate = remote(_evaluate)
         self._references: dict[Future[Evaluation], Any] = {}
-        self._waiting: deque[tuple[Future[Evaluation], EvaluationTask, Architecture, int]] = deque()
+        self._waiting: deque[tuple[Future[Evaluation], EvaluationTask, tuple[Any, ...]]] = deque()
         self._running = 0
         self._lock = threading.RLock()  # Ray calls back in its own thread, or at once
 
     def submit(  # type: ignore[override]
-        self, fn: EvaluationTask, /, architecture: Architecture, seed: int
+        self, fn: EvaluationTask, /, *arguments: Any
     ) -> Future[Evaluation]:
         """Evaluates wherever the cluster has room, ``workers`` at a time."""
         future: Future[Evaluation] = Future()
         with self._lock:
-            self._waiting.append((future, fn, architecture, seed))
+            self._waiting.append((future, fn, arguments))
             self._start_next()
         return future
 
     def _start_next(self) -> None:
         """Starts what waits, as far as it may; the lock is held."""
         while self._waiting and self._running < self.workers:
-            future, task, architecture, seed = self._waiting.popleft()
+            future, task, arguments = self._waiting.popleft()
             self._running += 1
-            reference = self._references[future] = self._evaluate.remote(task, architecture, seed)
+            reference = self._references[future] = self._evaluate.remote(task, *arguments)
             finish = functools.partial(self._finish, future)
             reference.future().add_done_callback(finish)
 
@@ -178,7 +178,7 @@ def _room(node: dict[str, float], cpus: float, gpus: float) -> int:
 _process: tuple[dict[str, str], WorkerProcess] | None = None
 
 
-def _evaluate(task: EvaluationTask, architecture: Architecture, seed: int) -> Evaluation:
+def _evaluate(task: EvaluationTask, *arguments: Any) -> Evaluation:
     """In a Ray worker: trains in this worker's own process, which sees the GPUs that Ray chose."""
     global _process
     import ray
@@ -190,4 +190,4 @@ def _evaluate(task: EvaluationTask, architecture: Architecture, seed: int) -> Ev
         _process = None
     if _process is None:
         _process = environment, WorkerProcess(environment)
-    return _process[1].run(task, architecture, seed)
+    return _process[1].run(task, *arguments)

@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar
 from gym_cnnarch import Architecture, Evaluation, Evaluator, InvalidInput
 from gym_cnnarch.env import CNNArchEnv
 from gym_cnnarch.evaluation import import_object
+from train_eval.training.stopping import Decision
 
 Result_co = TypeVar("Result_co", covariant=True)
 
@@ -48,13 +49,15 @@ class EvaluationTask:
     task: str
     time_limit: float | None = None
 
-    def __call__(self, architecture: Architecture, seed: int) -> Evaluation:
-        """Evaluates one architecture.
+    def __call__(self, architecture: Architecture, seed: int, *decision: Decision) -> Evaluation:
+        """Evaluates one architecture, until the decision ends it if there is one.
 
         Raises:
             InvalidInput: If the evaluator cannot be made here, or finds other data here.
         """
-        return self.prepare().evaluate(architecture, seed)
+        evaluator: Any = self.prepare()
+        evaluation: Evaluation = evaluator.evaluate(architecture, seed, *decision)
+        return evaluation
 
     def prepare(self) -> Evaluator:
         """The evaluator, made once per process."""

@@ -111,8 +111,12 @@ class WorkerProcess:
         self._pool: ProcessPoolExecutor | None = None
         self._closed = False
 
-    def run(self, task: Task[Result], architecture: Architecture, seed: int) -> Result:
+    def run(self, task: Task[Result], *arguments: Any) -> Result:
         """Waits for the task's result.
+
+        Args:
+            task: The task.
+            arguments: What it is called with: architecture, seed, a decision if there is one.
 
         Raises:
             WorkerDied: If the process died at every try.
@@ -125,7 +129,7 @@ class WorkerProcess:
             pool = self._started_for(task)
             limit = None if task.time_limit is None else task.time_limit + GRACE
             try:
-                future = pool.submit(_work, task, architecture, seed)
+                future = pool.submit(_work, task, *arguments)
                 if answers_within(limit, future):
                     return future.result()  # type: ignore[no-any-return]
                 hung = True
@@ -205,10 +209,10 @@ def _prepare(task: Task[Any]) -> None:
     gc.freeze()
 
 
-def _work(task: Task[Result], architecture: Architecture, seed: int) -> Result:
+def _work(task: Task[Result], *arguments: Any) -> Result:
     """Works; a process that is of no more use ends, so that a fresh one takes its place."""
     try:
-        return task(architecture, seed)
+        return task(*arguments)
     except ProcessUnusable:
         os._exit(1)
 

@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-FORMAT = 3
+FORMAT = 4
 """Version of the tables below, kept in the file's user_version."""
 
 COLUMNS = {
@@ -17,10 +17,24 @@ COLUMNS = {
         "run", "settings", "made_with", "started_at", "finished_at", "episodes", "folder",
     ),
     "episodes": ("run", "number", "actions", "epsilon", "architecture", "reward", "new"),
+    "stopped": (
+        "run", "architecture", "accuracy", "predicted", "curve", "parameters", "macs",
+        "train_seconds", "learning_rate", "finished_at",
+    ),
 }  # fmt: skip
 """Table -> the columns that its digest is of, in this order."""
 
-TABLES = """
+_STOPPED = """
+CREATE TABLE IF NOT EXISTS stopped (
+    run TEXT NOT NULL REFERENCES runs, architecture TEXT NOT NULL,
+    accuracy REAL NOT NULL, predicted REAL NOT NULL, curve TEXT NOT NULL,
+    parameters INTEGER NOT NULL, macs INTEGER NOT NULL, train_seconds REAL, learning_rate REAL,
+    finished_at TEXT NOT NULL, digest TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (run, architecture)
+) WITHOUT ROWID;
+"""
+
+TABLES = f"""
 CREATE TABLE IF NOT EXISTS evaluations (
     task TEXT NOT NULL, architecture TEXT NOT NULL, seed INTEGER NOT NULL,
     status TEXT NOT NULL, accuracy REAL NOT NULL, curve TEXT NOT NULL,
@@ -40,7 +54,7 @@ CREATE TABLE IF NOT EXISTS episodes (
     digest TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (run, number)
 ) WITHOUT ROWID;
-"""
+{_STOPPED}"""
 
 MIGRATIONS: dict[int, tuple[str, ...]] = {
     1: (
@@ -55,13 +69,17 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
         " WHERE finished_at IS NOT NULL",
         *(
             statement
-            for table, columns in COLUMNS.items()
+            for table in ("evaluations", "runs", "episodes")
             for statement in (
                 f"ALTER TABLE {table} ADD COLUMN digest TEXT NOT NULL DEFAULT ''",
-                f"UPDATE {table} SET digest = digest({', '.join(columns)})",
+                f"UPDATE {table} SET digest = digest({', '.join(COLUMNS[table])})",
             )
         ),
         "PRAGMA user_version = 3",
+    ),
+    3: (
+        _STOPPED,
+        "PRAGMA user_version = 4",
     ),
 }
 """Format -> what makes the next one of it; ``digest`` is the function below."""

@@ -318,7 +318,8 @@ def _go_on(store: Store, run_dir: Path, known: RunFile, settings: RunSettings) -
 
 def _check_same_run(run_dir: Path, known: RunFile, settings: RunSettings) -> None:
     recorded, asked = known.settings.as_json(), settings.as_json()
-    changed = [name for name, value in asked.items() if recorded.get(name) != value]
+    names = [*asked, *(name for name in recorded if name not in asked)]
+    changed = [name for name in names if recorded.get(name) != asked.get(name)]
     if not changed:
         return
     if changed == ["budget", "agent"] or changed == ["agent", "budget"]:
@@ -327,7 +328,7 @@ def _check_same_run(run_dir: Path, known: RunFile, settings: RunSettings) -> Non
             f"search of {asked['budget']} is another run, which reuses its results with "
             f"--store {shlex.quote(str(known.store_path(run_dir)))} --run-dir NEW."
         )
-    changes = [f"{n} is {recorded.get(n)!r} there and {asked[n]!r} here" for n in changed]
+    changes = [f"{n} is {recorded.get(n)!r} there and {asked.get(n)!r} here" for n in changed]
     raise InvalidInput(
         f"{run_dir} belongs to another search ({'; '.join(changes)}): name another run "
         f"directory, or repeat its settings to continue it."

@@ -22,6 +22,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "seed": (int,),
     "budget": (int,),
     "lookahead": (int,),
+    "stopping": (dict, type(None)),
 }  # in JSON
 
 
@@ -42,6 +43,7 @@ class RunSettings:
         seed: The agent's seed.
         budget: Number of unique networks.
         lookahead: The agent acts at episode t having learned the episodes up to t - lookahead.
+        stopping: The rule that ends trainings early, and its settings; None for none.
     """
 
     env: str
@@ -56,11 +58,16 @@ class RunSettings:
     seed: int
     budget: int
     lookahead: int
+    stopping: dict[str, Any] | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Plain data; lists where Python has tuples."""
+        """Plain data; lists where Python has tuples.
+
+        Defaults are left out, so that a setting added later renames no older run.
+        """
         plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
-        return plain
+        defaults = {each.name: each.default for each in dataclasses.fields(self)}
+        return {name: value for name, value in plain.items() if value != defaults[name]}
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> "RunSettings":
@@ -69,9 +76,11 @@ class RunSettings:
         Raises:
             ValueError: If it does not describe a run.
         """
-        names = [each.name for each in dataclasses.fields(cls)]
-        if missing := [name for name in names if name not in plain]:
+        fields = dataclasses.fields(cls)
+        needed = [each.name for each in fields if each.default is dataclasses.MISSING]
+        if missing := [name for name in needed if name not in plain]:
             raise ValueError(f"the run's settings lack {', '.join(missing)}")
+        names = [each.name for each in fields if each.name in plain]
         settings = cls(
             **{
                 name: field(plain, name, *_TYPES[name]) if name in _TYPES else plain[name]

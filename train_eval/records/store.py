@@ -19,7 +19,9 @@ _BUSY_SECONDS = 60.0  # how long to wait for another process's transaction
 
 Made = TypeVar("Made")
 
-_EVALUATIONS = f"SELECT {', '.join(COLUMNS['evaluations'])}, digest FROM evaluations"
+_SELECT = {
+    table: f"SELECT {', '.join(columns)}, digest FROM {table}" for table, columns in COLUMNS.items()
+}
 
 _INSERT = {
     table: f"INSERT INTO {table} ({', '.join(columns)}, digest)"
@@ -150,8 +152,8 @@ class Store:
         ((answer, *_), *_) = self._read("PRAGMA integrity_check(1)", ())
         if answer != "ok":
             raise self._damaged(" ".join(str(answer).split()))
-        for table, columns in COLUMNS.items():
-            for row in self._read(f"SELECT {', '.join(columns)}, digest FROM {table}", ()):
+        for query in _SELECT.values():
+            for row in self._read(query, ()):
                 self._decoded(row, tuple)
 
     def close(self) -> None:
@@ -185,14 +187,14 @@ class Store:
     def find(self, task: str, architecture: Architecture, seed: int) -> Evaluation | None:
         """The stored evaluation, None if there is none."""
         rows = self._read(
-            f"{_EVALUATIONS} WHERE task = ? AND architecture = ? AND seed = ?",
+            f"{_SELECT['evaluations']} WHERE task = ? AND architecture = ? AND seed = ?",
             (task, str(architecture), seed),
         )
         return self._decoded(rows[0], _evaluation)[2] if rows else None
 
     def evaluations(self, task: str) -> Iterator[tuple[str, int, Evaluation]]:
         """Architecture text, seed and evaluation of all that is stored for a task."""
-        for row in self._read(f"{_EVALUATIONS} WHERE task = ?", (task,)):
+        for row in self._read(f"{_SELECT['evaluations']} WHERE task = ?", (task,)):
             yield self._decoded(row, _evaluation)
 
     def add(
@@ -215,6 +217,41 @@ class Store:
         if earlier is None:
             raise self._damaged("a row that is there cannot be found")
         return earlier
+
+    def find_in_run(self, settings: RunSettings, architecture: Architecture) -> Evaluation | None:
+        """The evaluation of an architecture in a run, None if there is none.
+
+        A training that the run stopped early, else the whole one that all runs share.
+        """
+        if settings.stopping is not None:
+            rows = self._read(
+                f"{_SELECT['stopped']} WHERE run = ? AND architecture = ?",
+                (settings.run, str(architecture)),
+            )
+            if rows:
+                return self._decoded(rows[0], _stopped)
+        return self.find(settings.task, architecture, settings.evaluation_seed)
+
+    def add_in_run(
+        self, settings: RunSettings, architecture: Architecture, evaluation: Evaluation
+    ) -> Evaluation:
+        """Records an evaluation of a run; returns what the store holds then.
+
+        A stopped training is the run's alone: what stopped it depends on the run's history.
+        """
+        if evaluation.predicted is None:
+            seed = settings.evaluation_seed
+            return self.add(settings.task, architecture, seed, evaluation)
+        row = sealed(
+            (
+                settings.run, str(architecture), _real(evaluation.accuracy),
+                _real(evaluation.predicted),
+                json.dumps(evaluation.curve), evaluation.parameters, evaluation.macs,
+                _real(evaluation.train_seconds), _real(evaluation.learning_rate), _now(),
+            )
+        )  # fmt: skip
+        self._write(_INSERT["stopped"], [row])
+        return evaluation
 
     def add_run(self, settings: RunSettings, made_with: dict[str, Any], folder: str = "") -> None:
         """Records a run, what it is made with (versions, workers) and its folder, unless known."""
@@ -239,25 +276,27 @@ class Store:
                 self._change_run(run, finished_at=_now(), episodes=count)
 
     def copy_run(self, run: str, settings: RunSettings) -> None:
-        """Records a run that goes on with other settings; its episodes so far are the other's."""
+        """Records a run that goes on with other settings; all of it so far is the other's."""
         with self.transaction():
             changed = {"run": settings.run, "settings": json.dumps(settings.as_json())}
             for known in self._run_rows(run):
                 row = known | changed | {"finished_at": None, "episodes": None}
                 self._write(_INSERT["runs"], [sealed(tuple(row.values()))])
             self.add_episodes(settings.run, self.episodes(run))
+            for stopped in self._read(f"{_SELECT['stopped']} WHERE run = ?", (run,)):
+                _, *values = self._decoded(stopped, tuple)
+                self._write(_INSERT["stopped"], [sealed((settings.run, *values))])
 
     def remove_run(self, run: str) -> None:
         """Forgets a run and its episodes; evaluations stay."""
         with self.transaction():
-            self._write("DELETE FROM episodes WHERE run = ?", [(run,)])
-            self._write("DELETE FROM runs WHERE run = ?", [(run,)])
+            for table in ("episodes", "stopped", "runs"):
+                self._write(f"DELETE FROM {table} WHERE run = ?", [(run,)])
 
     def _run_rows(self, run: str) -> Iterator[dict[str, Any]]:
         """Column -> value of a run, at most one."""
         columns = COLUMNS["runs"]
-        query = f"SELECT {', '.join(columns)}, digest FROM runs WHERE run = ?"
-        for row in self._read(query, (run,)):
+        for row in self._read(f"{_SELECT['runs']} WHERE run = ?", (run,)):
             yield self._decoded(row, lambda values: dict(zip(columns, values, strict=True)))
 
     def _change_run(self, run: str, **changes: Any) -> None:
@@ -267,8 +306,7 @@ class Store:
 
     def find_run(self, run: str) -> RunRecord | None:
         """Returns the record of a run, None if it is unknown."""
-        query = f"SELECT {', '.join(COLUMNS['runs'])}, digest FROM runs WHERE run = ?"
-        rows = self._read(query, (run,))
+        rows = self._read(f"{_SELECT['runs']} WHERE run = ?", (run,))
         return self._decoded(rows[0], _run) if rows else None
 
     def add_episodes(self, run: str, episodes: Sequence[EpisodeRecord]) -> None:
@@ -290,11 +328,7 @@ class Store:
         Raises:
             StoreError: If one is missing.
         """
-        rows = self._read(
-            f"SELECT {', '.join(COLUMNS['episodes'])}, digest FROM episodes"
-            " WHERE run = ? ORDER BY number",
-            (run,),
-        )
+        rows = self._read(f"{_SELECT['episodes']} WHERE run = ? ORDER BY number", (run,))
         episodes = [self._decoded(row, _episode) for row in rows]
         record = self.find_run(run)
         expected = len(episodes) if record is None or record.episodes is None else record.episodes
@@ -345,6 +379,14 @@ def _evaluation(row: Sequence[Any]) -> tuple[str, int, Evaluation]:
         message, cached=True, test_accuracy=test,
     )  # fmt: skip
     return text, seed, evaluation
+
+
+def _stopped(row: Sequence[Any]) -> Evaluation:
+    _, _, accuracy, predicted, curve, parameters, macs, seconds, learning_rate, _ = row
+    return Evaluation(
+        accuracy, "stopped", parameters, macs, tuple(json.loads(curve)), seconds, learning_rate,
+        cached=True, predicted=predicted,
+    )  # fmt: skip
 
 
 def _run(row: Sequence[Any]) -> RunRecord:

@@ -19,14 +19,16 @@ class NetworkRow:
 
     Attributes:
         architecture: Canonical text.
-        accuracy: Best validation accuracy, in [0, 1].
-        status: ``ok``, or how its training failed.
+        accuracy: Best validation accuracy, in [0, 1]; of a stopped training that so far.
+        status: ``ok``, ``stopped`` by the run's rule, or how its training failed.
         message: What went wrong, in words; empty if nothing did.
         parameters: Trainable parameters.
         macs: Multiply-accumulates of a forward pass of one image.
         train_seconds: Wall-clock seconds of training; None if nothing was trained.
         learning_rate: The initial learning rate that was used; None if there is none.
         curve: Validation accuracy after each epoch.
+        predicted: The accuracy that a stopped training is predicted to have had in the end, which
+            its reward is of; None for all others.
     """
 
     architecture: str
@@ -38,6 +40,7 @@ class NetworkRow:
     train_seconds: float | None
     learning_rate: float | None
     curve: tuple[float, ...]
+    predicted: float | None = None
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class EpisodeRow:
         architecture: Canonical text of the network.
         reward: The reward.
         accuracy: The network's best validation accuracy.
-        status: ``ok``, or how its training failed.
+        status: ``ok``, ``stopped``, or how its training failed.
         new: Whether the run met this network for the first time.
     """
 
@@ -72,9 +75,10 @@ class Phase:
     Attributes:
         epsilon: The agent's share of random actions; None for agents without.
         episodes: Number of episodes.
-        unique: Number of networks that were new, failed ones included.
+        unique: Number of networks that were new, failed and stopped ones included.
         failed: Number of those whose training failed; no mean is over them.
-        mean_accuracy: Of the new networks; None if there are none.
+        stopped: Number of those whose training was stopped early; no mean is over them either.
+        mean_accuracy: Of the new networks that were trained to their end; None if there are none.
         mean_accuracy_of_episodes: Of all episodes, networks counted as often as they came.
     """
 
@@ -82,6 +86,7 @@ class Phase:
     episodes: int
     unique: int
     failed: int
+    stopped: int
     mean_accuracy: float | None
     mean_accuracy_of_episodes: float | None
 
@@ -137,9 +142,22 @@ class Summary:
 
     @cached_property
     def best(self) -> tuple[NetworkRow, ...]:
-        """All networks whose training succeeded, the best by validation accuracy first."""
+        """All networks that were trained to their end, the best by validation accuracy first."""
         succeeded = [network for network in self.networks if network.status == "ok"]
         return tuple(sorted(succeeded, key=lambda network: -network.accuracy))
+
+    @cached_property
+    def stopped(self) -> tuple[NetworkRow, ...]:
+        """The networks whose training was stopped early, in the order in which they were met."""
+        return tuple(network for network in self.networks if network.status == "stopped")
+
+    @property
+    def epochs_saved(self) -> float:
+        """Share of the epochs of all trainings that need not be trained, in [0, 1]."""
+        whole = max((len(network.curve) for network in self.best), default=0)
+        left = sum(max(0, whole - len(network.curve)) for network in self.stopped)
+        epochs = left + sum(len(network.curve) for network in self.networks)
+        return left / epochs if left else 0.0
 
     @property
     def statuses(self) -> dict[str, int]:
@@ -149,13 +167,13 @@ class Summary:
     @property
     def failures(self) -> tuple[Failure, ...]:
         """How the training of networks failed, the commonest way first."""
-        ways = Counter((n.status, n.message) for n in self.networks if n.status != "ok")
+        ways = Counter((n.status, n.message) for n in self.networks if _failed(n.status))
         return tuple(Failure(*way, number) for way, number in ways.most_common())
 
     @property
     def failed(self) -> int:
         """Number of networks whose training failed."""
-        return len(self.networks) - len(self.best)
+        return sum(_failed(network.status) for network in self.networks)
 
     @property
     def warning(self) -> str:
@@ -198,7 +216,9 @@ class Summary:
             "failures": [asdict(failure) for failure in self.failures],
             "epsilons": [asdict(phase) for phase in self.epsilons],
             "top": [_as_json(network) for network in self.best],
-            "failed": [_as_json(n) for n in self.networks if n.status != "ok"],
+            "stopped": [_as_json(network) for network in self.stopped],
+            "epochs_saved": self.epochs_saved,
+            "failed": [_as_json(n) for n in self.networks if _failed(n.status)],
             "episodes": [_as_json(episode) for episode in self.episodes],
         }
 
@@ -232,7 +252,7 @@ def summarise(run_dir: Path, store: Store, run: str) -> Summary:
 
 def _network(store: Store, settings: RunSettings, text: str) -> NetworkRow:
     architecture = Architecture.parse(text)
-    evaluation = store.find(settings.task, architecture, settings.evaluation_seed)
+    evaluation = store.find_in_run(settings, architecture)
     if evaluation is None:  # an episode is recorded with or after its evaluation
         raise StoreError(
             f"The store {store.path} is damaged: it lacks the evaluation of {text}; restore the "
@@ -248,6 +268,7 @@ def _network(store: Store, settings: RunSettings, text: str) -> NetworkRow:
         train_seconds=evaluation.train_seconds,
         learning_rate=evaluation.learning_rate,
         curve=evaluation.curve,
+        predicted=evaluation.predicted,
     )
 
 
@@ -266,16 +287,21 @@ def _episode(episode: EpisodeRecord, network: NetworkRow) -> EpisodeRow:
 
 def _phase(epsilon: float | None, episodes: Sequence[EpisodeRow]) -> Phase:
     succeeded = [episode for episode in episodes if episode.status == "ok"]
-    unique = sum(episode.new for episode in episodes)
     new = [episode.accuracy for episode in succeeded if episode.new]
+    statuses = [episode.status for episode in episodes if episode.new]
     return Phase(
         epsilon=epsilon,
         episodes=len(episodes),
-        unique=unique,
-        failed=unique - len(new),
+        unique=len(statuses),
+        failed=sum(map(_failed, statuses)),
+        stopped=statuses.count("stopped"),
         mean_accuracy=_mean(new),
         mean_accuracy_of_episodes=_mean([episode.accuracy for episode in succeeded]),
     )
+
+
+def _failed(status: Status) -> bool:
+    return status not in ("ok", "stopped")
 
 
 def _mean(accuracies: Sequence[float]) -> float | None:

@@ -47,6 +47,7 @@ class RunFigures:
             "accuracy": self._accuracy,
             "distributions": self._distributions,
             "first_and_last": self._first_and_last,
+            "curves": self._curves,
             "q_by_type": self._q_by_type,
             "q_by_receptive_field": self._q_by_receptive_field,
             "parameters": lambda axes: self._pareto(axes, "parameters"),
@@ -119,6 +120,31 @@ class RunFigures:
         axes.set_xlabel("validation accuracy")
         axes.set_ylabel("share of the models")
         axes.legend()
+        return True
+
+    def _curves(self, axes: Any) -> bool:
+        """Learning curves, where some trainings were stopped."""
+        stopped = self._summary.stopped
+        if not stopped:
+            return False
+        # Thousands of lines are drawn as pixels.
+        for networks, style in (
+            (self._summary.best, {"color": "0.8", "lw": 0.6}),
+            (stopped, {"color": COLOURS[1], "lw": 0.8, "alpha": 0.5}),
+        ):
+            for network in networks:
+                epochs = range(1, len(network.curve) + 1)
+                axes.plot(epochs, network.curve, marker=".", ms=2, rasterized=True, **style)
+        last = max((len(network.curve) for network in self._summary.best), default=1)
+        axes.plot(
+            [last] * len(stopped), [network.predicted for network in stopped], "o", ms=3, mew=0,
+            color=COLOURS[1], alpha=0.5,
+            label=f"{len(stopped)} stopped, predicted for the end", rasterized=True,
+        )  # fmt: skip
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.set_xlabel("epoch")
+        axes.set_ylabel("validation accuracy")
+        axes.legend(loc="lower right")
         return True
 
     def _q_by_type(self, axes: Any) -> bool:

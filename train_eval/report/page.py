@@ -17,7 +17,7 @@ from train_eval.records.importing import IMPORTED
 from train_eval.records.summary import NetworkRow, Phase, Summary
 from train_eval.report import facts
 from train_eval.report.figures import RunFigures
-from train_eval.report.terminal import percent
+from train_eval.report.terminal import percent, stopped_early
 from train_eval.search.agents import make_agent
 from train_eval.search.offline import learn_offline
 
@@ -28,10 +28,13 @@ _SECTIONS = (
         "How the search went",
         {
             "accuracy": "Validation accuracy of the unique models in the order in which they were "
-            "trained (as the paper's figure 3); failed ones leave gaps.",
+            "trained (as the paper's figure 3); failed and stopped ones leave gaps.",
             "distributions": "Distribution of the accuracy at each epsilon, with medians (as "
             "figure A2).",
             "first_and_last": "The first epsilon against the last (as figure A2).",
+            "curves": "Validation accuracy after each epoch: in grey of networks that were trained "
+            "to their end, in colour of those that were stopped early, as far as they came; a dot "
+            "is the accuracy that one is predicted to have had in the end.",
         },
     ),
     (
@@ -111,12 +114,13 @@ def _content(
     return {
         "title": f"{settings.env}: {len(summary.networks):,} networks",
         "lead": f"{'Published results' if agent == IMPORTED else f'A search by {agent}'}, {state}. "
-        + summary.warning,
+        + " ".join(line for line in (summary.warning, stopped_early(summary)) if line),
         "facts": [
             ("best validation accuracy", best),
             (f"unique networks of {summary.budget:,}", f"{len(summary.networks):,}"),
             ("episodes", f"{len(summary.episodes):,}"),
             *([("of training", duration(spent))] if (spent := summary.train_seconds) else []),
+            *([("stopped early", f"{len(summary.stopped):,}")] if summary.stopped else []),
         ],
         "sections": [
             (heading, figures)
@@ -163,6 +167,7 @@ def _phase(phase: Phase) -> list[str]:
         f"{phase.episodes:,}",
         f"{phase.unique:,}",
         f"{phase.failed:,}",
+        f"{phase.stopped:,}",
         percent(phase.mean_accuracy),
         percent(phase.mean_accuracy_of_episodes),
     ]

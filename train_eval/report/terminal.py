@@ -11,20 +11,24 @@ _MOST_REASONS = 5
 
 def tables(summary: Summary, top: int = 5) -> Group:
     """Accuracy per epsilon, and the best networks."""
-    failures = summary.failed > 0
-    of_what = ", of the networks that did not fail" if failures else ""
+    kinds = [kind for kind in ("failed", "stopped") if getattr(summary, kind)]
+    of_what = ", of the networks that were trained to their end" if kinds else ""
     phases = Table(title=f"Validation accuracy per epsilon{of_what}", title_justify="left")
-    columns = ["epsilon", "episodes", "unique models", "mean, unique", "mean, episodes"]
-    if failures:
-        columns.insert(3, "failed")
-    for column in columns:
+    for column in (
+        "epsilon",
+        "episodes",
+        "unique models",
+        *kinds,
+        "mean, unique",
+        "mean, episodes",
+    ):
         phases.add_column(column, justify="right")
     for phase in summary.epsilons:
         phases.add_row(
             "" if phase.epsilon is None else f"{phase.epsilon:g}",
             str(phase.episodes),
             str(phase.unique),
-            *((str(phase.failed),) if failures else ()),
+            *(str(getattr(phase, kind)) for kind in kinds),
             percent(phase.mean_accuracy),
             percent(phase.mean_accuracy_of_episodes),
         )
@@ -42,7 +46,7 @@ def tables(summary: Summary, top: int = 5) -> Group:
             f"{network.macs:,}",
             foreign(network.architecture),
         )
-    lines = [_counts(summary), *_reasons(summary), summary.warning]
+    lines = [_counts(summary), *_reasons(summary), stopped_early(summary), summary.warning]
     return Group(phases, best, *(foreign(line) for line in lines if line))
 
 
@@ -51,12 +55,26 @@ def percent(share: float | None) -> str:
     return "" if share is None else f"{share:.2%}"
 
 
+def stopped_early(summary: Summary) -> str:
+    """How many networks were stopped early, and what that saved; empty if none was."""
+    stopped = summary.stopped
+    if not stopped:
+        return ""
+    epochs = [len(network.curve) for network in stopped]
+    return (
+        f"{len(stopped)} of {len(summary.networks)} networks were stopped early, after "
+        f"{min(epochs)} to {max(epochs)} epochs, which saved {summary.epochs_saved:.0%} of all "
+        f"epochs; their rewards are predictions, and they are among no other numbers here."
+    )
+
+
 def _counts(summary: Summary) -> str:
     counts = (
         f"{len(summary.networks)} of {summary.budget} unique networks in "
         f"{len(summary.episodes)} episodes, {duration(summary.train_seconds)} of training"
     )
-    failures = ", ".join(f"{n} {s}" for s, n in summary.statuses.items() if s != "ok")
+    kinds = summary.statuses.items()
+    failures = ", ".join(f"{n} {s}" for s, n in kinds if s not in ("ok", "stopped"))
     return f"{counts}; failed: {failures}" if failures else counts
 
 

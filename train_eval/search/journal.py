@@ -27,18 +27,22 @@ class Journal:
         self._store = store
         self._settings = settings
         self._recorded = {e.number: e for e in store.episodes(settings.run)}
+        self._learned = {e.architecture for e in self._recorded.values()}
         self._episodes: list[EpisodeRecord] = []  # not committed yet
         self._evaluations: list[tuple[Architecture, Evaluation]] = []  # not committed yet
         self._saved_at = time.monotonic()
 
     def find(self, architecture: Architecture) -> Evaluation | None:
-        """The stored evaluation of an architecture, None if there is none."""
-        return self._store.find(self._settings.task, architecture, self._settings.evaluation_seed)
+        """The run's or else the shared evaluation of an architecture, None if there is none."""
+        return self._store.find_in_run(self._settings, architecture)
+
+    def has_learned(self, architecture: Architecture) -> bool:
+        """Whether an episode of the run is recorded with what is found of an architecture."""
+        return str(architecture) in self._learned
 
     def add(self, architecture: Architecture, evaluation: Evaluation) -> Evaluation:
         """Commits an evaluation; returns what the store holds then: an earlier one wins."""
-        seed = self._settings.evaluation_seed
-        return self._store.add(self._settings.task, architecture, seed, evaluation)
+        return self._store.add_in_run(self._settings, architecture, evaluation)
 
     def add_later(self, architecture: Architecture, evaluation: Evaluation) -> None:
         """Records an evaluation that cost nothing: committed with what follows."""

@@ -19,7 +19,7 @@ class SearchProgress:
 
     Attributes:
         unique: Number of unique networks learned.
-        best: The episode with the best network; None before the first.
+        best: The episode with the best network that was trained to its end; None before the first.
     """
 
     def __init__(self, search: Search) -> None:
@@ -31,6 +31,7 @@ class SearchProgress:
         self._trained = 0
         self._trained_seconds = 0.0
         self._failed = 0
+        self._stopped = 0
         self._display = Progress(
             "unique networks", search.settings.budget, facts=self._facts, details=self._details
         )
@@ -60,7 +61,9 @@ class SearchProgress:
         if not learned.evaluation.cached:
             self._trained += 1
             self._trained_seconds += learned.evaluation.train_seconds or 0.0
-        if learned.evaluation.status != "ok":
+        if learned.evaluation.status == "stopped":
+            self._stopped += 1
+        elif learned.evaluation.status != "ok":
             self._failed += 1
         else:
             self._recent.append(learned.evaluation.accuracy)
@@ -79,6 +82,8 @@ class SearchProgress:
         if self._recent:
             mean = sum(self._recent) / len(self._recent)
             facts.append((f"mean of the last {len(self._recent)}", f"{mean:.2%}"))
+        if self._stopped:
+            facts.append(("stopped early", str(self._stopped)))
         if self._failed:
             facts.append(("failed", str(self._failed)))
         facts.append(("episodes", str(self._episodes)))

@@ -17,6 +17,7 @@ from train_eval.parallel.worker import has_no_outcome, outcome_of
 from train_eval.records.run_settings import RunSettings
 from train_eval.records.store import EpisodeRecord, Store
 from train_eval.search.journal import Journal
+from train_eval.search.stopping import Stopping
 
 MAX_REPEATS = 1000
 """Episodes in a row without a new network after which the space counts as exhausted."""
@@ -66,7 +67,8 @@ class Search:
         env: The environment, which gives rules and rewards; it is stepped without its evaluator.
         settings: The run's settings.
         agent: A new agent.
-        evaluate: Called with an architecture and the evaluation's seed, through the executor.
+        evaluate: Called with an architecture and the evaluation's seed, through the executor; and
+            with a decision if the settings have a rule that stops trainings.
         store: Keeps evaluations and episodes; what was paid for is there before the agent learns
             it.
         executor: Where evaluations run.
@@ -85,7 +87,7 @@ class Search:
         env: CNNArchEnv,
         settings: RunSettings,
         agent: Agent,
-        evaluate: Callable[[Architecture, int], Evaluation],
+        evaluate: Callable[..., Evaluation],
         store: Store,
         executor: Executor,
         workers: int = 1,
@@ -102,6 +104,7 @@ class Search:
         self._evaluate = evaluate
         self.store = store
         self._journal = Journal(store, settings)
+        self._stopping = Stopping(settings.stopping, env)
         self._evaluations: dict[str, Evaluation | Future[Evaluation]] = {}
         self._in_flight: dict[Future[Evaluation], Architecture] = {}
         self._waited = 0.0
@@ -156,12 +159,19 @@ class Search:
 
     def _request(self, architecture: Architecture) -> Evaluation | Future[Evaluation]:
         """The stored evaluation, or the future one."""
-        known = self._journal.find(architecture)
+        stored = self._journal.find(architecture)
+        if stored is not None and self._journal.has_learned(architecture):
+            return stored
+        decision = self._stopping.decision(architecture)
+        known = None if stored is None else self._stopping.as_decided(stored, decision)
         if known is not None:
+            if known is not stored:
+                self._journal.add_later(architecture, known)
             return known
         began = time.perf_counter()
-        seed = self.settings.evaluation_seed
-        future = self.executor.submit(self._evaluate, architecture, seed)
+        arguments = (architecture, self.settings.evaluation_seed)
+        decided = () if decision is None else (decision,)
+        future = self.executor.submit(self._evaluate, *arguments, *decided)
         if future.done():  # it was evaluated here and now
             self._waited += time.perf_counter() - began
             if not future.exception() and (evaluation := future.result()).cached:
@@ -181,6 +191,8 @@ class Search:
             learned = Learned(self._record(acted, evaluation), evaluation)
             self._journal.add_episode_later(learned.record)
         self._agent.learn(replace(acted.episode, reward=learned.record.reward))
+        if acted.new:
+            self._stopping.learn(acted.architecture, learned.evaluation)
         return learned
 
     def _wait_for(self, future: Future[Evaluation]) -> None:

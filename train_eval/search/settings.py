@@ -14,6 +14,7 @@ def run_settings(
     budget: int,
     lookahead: int = 1,
     env_id: str | None = None,
+    stopping: dict[str, Any] | None = None,
 ) -> RunSettings:
     """The settings of a run on an environment that was made by its id.
 
@@ -24,6 +25,7 @@ def run_settings(
         budget: Number of unique networks, at most all of the space.
         lookahead: See ``RunSettings``.
         env_id: What makes the environment anew; None for its id.
+        stopping: See ``RunSettings``.
 
     Raises:
         InvalidInput: If the environment has no evaluator.
@@ -44,6 +46,7 @@ def run_settings(
         seed=seed,
         budget=env.search_space.count_up_to(budget),
         lookahead=lookahead,
+        stopping=stopping,
     )
 
 

@@ -32,7 +32,13 @@ def log_to_tensorboard(
             if learned.record.new:
                 step = progress.unique
                 writer.add_scalar("rollout/ep_rew_mean", learned.record.reward, step)
-                writer.add_scalar("search/accuracy", learned.evaluation.accuracy, step)
+                predicted = learned.evaluation.predicted
+                if predicted is None:
+                    writer.add_scalar("search/accuracy", learned.evaluation.accuracy, step)
+                else:  # stopped early
+                    writer.add_scalar("search/predicted", predicted, step)
+                if learned.evaluation.curve:
+                    writer.add_scalar("search/epochs", len(learned.evaluation.curve), step)
                 writer.add_scalar("search/parameters", learned.evaluation.parameters, step)
                 writer.add_scalar("time/utilisation", progress.utilisation, step)
                 if progress.best is not None:

@@ -21,6 +21,7 @@ from train_eval.training.batches import TrainingData
 from train_eval.training.device import check_precision, find_device
 from train_eval.training.loop import EpochCallback, train
 from train_eval.training.recipe import Recipe
+from train_eval.training.stopping import Decision, cut
 
 
 class Trainer:
@@ -78,16 +79,22 @@ class Trainer:
         self.num_classes = self.data.num_classes
         self.task = _task_name(dataset, "".join(self.fingerprints), self.data, self.recipe)
 
-    def evaluate(self, architecture: Architecture, seed: int = 0) -> Evaluation:
-        """Trains the network now."""
-        return self.train(architecture, seed)
+    def evaluate(
+        self, architecture: Architecture, seed: int = 0, decision: Decision | None = None
+    ) -> Evaluation:
+        """Trains the network now, until the decision ends it."""
+        return self.train(architecture, seed, decision=decision)
 
     def train(
-        self, architecture: Architecture, seed: int = 0, on_epoch: EpochCallback | None = None
+        self,
+        architecture: Architecture,
+        seed: int = 0,
+        on_epoch: EpochCallback | None = None,
+        decision: Decision | None = None,
     ) -> Evaluation:
         """Trains the network now; ``on_epoch`` is told how it goes."""
         with _one_at_a_time:
-            return train(architecture, self.data, self.recipe, seed, on_epoch)
+            return train(architecture, self.data, self.recipe, seed, on_epoch, decision)
 
     def prepare(self) -> None:
         """Reads the images, which otherwise the first network does."""
@@ -121,13 +128,20 @@ class TrainingEvaluator(Trainer):
         check_precision(self.recipe.precision, self.data.device)
         self._store = Store(":memory:" if store is None else store)
 
-    def evaluate(self, architecture: Architecture, seed: int = 0) -> Evaluation:
-        """The stored result, or trains the network now and stores it."""
+    def evaluate(
+        self, architecture: Architecture, seed: int = 0, decision: Decision | None = None
+    ) -> Evaluation:
+        """The stored result as far as the decision goes, or trains the network now.
+
+        A whole training is stored.
+        """
         with _one_at_a_time:
             known = self._store.find(self.task, architecture, seed)
-            if known is not None:
-                return known
-            evaluation = self.train(architecture, seed)
+            if known is not None and (as_decided := cut(known, decision, self.recipe)) is not None:
+                return as_decided
+            evaluation = self.train(architecture, seed, decision=decision)
+            if evaluation.status == "stopped":
+                return evaluation
             return self._store.add(self.task, architecture, seed, evaluation)
 
     def close(self) -> None:

@@ -18,6 +18,7 @@ from train_eval.training.network import build_network
 from train_eval.training.optimizers import WeightAverage, make_optimizer, set_learning_rate
 from train_eval.training.recipe import Recipe
 from train_eval.training.restarts import Failure, Losses
+from train_eval.training.stopping import Decision
 
 EpochCallback = Callable[[int, float, float], None]
 """Told the number of finished epochs, the validation accuracy after the last and its mean loss."""
@@ -37,8 +38,12 @@ def train(
     recipe: Recipe,
     seed: int = 0,
     on_epoch: EpochCallback | None = None,
+    decision: Decision | None = None,
 ) -> Evaluation:
     """Trains one network (paper, section 5, with the recipe's settings) and says how well it does.
+
+    A decision is asked after each epoch that has not failed; until it ends the training, nothing
+    differs from one without.
 
     Running out of memory or time, a loss that is not finite, and errors of torch are results, not
     exceptions. The process's random state and thread count are left as they were. On the CPU equal
@@ -47,7 +52,7 @@ def train(
     Raises:
         ProcessUnusable: If the GPU answers this process no more.
     """
-    attempt = _Attempt(data, recipe, on_epoch)
+    attempt = _Attempt(data, recipe, on_epoch, decision)
     started = time.perf_counter()
     status: Status = "ok"
     message = ""
@@ -67,6 +72,9 @@ def train(
         status = "out_of_memory" if any(m in message for m in _OUT_OF_MEMORY) else "error"
     if data.device.type == "cuda":
         check_device(data.device)
+    predicted = None
+    if status == "stopped" and decision is not None:
+        predicted = decision.predicted(attempt.curve, attempt.learning_rate or 0.0)
     return Evaluation(
         accuracy=max(attempt.curve, default=0.0),
         status=status,
@@ -77,16 +85,24 @@ def train(
         learning_rate=attempt.learning_rate,
         message=message.partition("\n")[0],
         test_accuracy=attempt.test_accuracy,
+        predicted=predicted,
     )
 
 
 class _Attempt:
     """The training of one network, with what is known of it so far."""
 
-    def __init__(self, data: TrainingData, recipe: Recipe, on_epoch: EpochCallback | None) -> None:
+    def __init__(
+        self,
+        data: TrainingData,
+        recipe: Recipe,
+        on_epoch: EpochCallback | None,
+        decision: Decision | None,
+    ) -> None:
         self.data = data
         self.recipe = recipe
         self.on_epoch = on_epoch
+        self.decision = decision
         self.curve: list[float] = []
         self.learning_rate: float | None = None
         self.test_accuracy: float | None = None
@@ -102,16 +118,16 @@ class _Attempt:
                 self.recipe.learning_rate * self.recipe.restart_factor**restart
             )
             self.curve = []
-            failure = self._try(architecture, rate)
-            if failure is None:
-                return "ok", ""
-            if not failure.restarts:
-                return "diverged", failure.reason
-            failures.append(failure)
+            outcome = self._try(architecture, rate)
+            if not isinstance(outcome, Failure):
+                return outcome, ""
+            if not outcome.restarts:
+                return "diverged", outcome.reason
+            failures.append(outcome)
         return "diverged", restarts.describe(failures, rate)
 
-    def _try(self, architecture: Architecture, learning_rate: float) -> Failure | None:
-        """Trains anew, until the recipe's last epoch or until an epoch fails."""
+    def _try(self, architecture: Architecture, learning_rate: float) -> Status | Failure:
+        """Trains anew, until the recipe's last epoch, an epoch that fails, or the decision."""
         data, recipe = self.data, self.recipe
         network = build_network(
             architecture, data.input_shape, data.num_classes, recipe.dropout, recipe.batch_norm
@@ -121,7 +137,9 @@ class _Attempt:
             failure = restarts.failure(recipe, losses, self.curve, data.chance)
             if failure is not None:
                 return failure
-        return None
+            if self.decision is not None and self.decision.stops(self.curve, learning_rate):
+                return "stopped"
+        return "ok"
 
     def _epochs(self, network: nn.Sequential, learning_rate: float) -> Iterator[Losses]:
         """Trains epoch by epoch, extends the curve, and yields the losses so far."""

@@ -2,11 +2,14 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import linear_regression
 
 from gym_cnnarch import InvalidInput
 from train_eval.training.stopping.rule import Finished
+
+RUNGS = (1, 3, 9)
+"""Of trainings of 20 epochs; chosen on the published CIFAR-10 curves: docs/early_stopping.md."""
 
 
 @dataclass(frozen=True)
@@ -18,21 +21,23 @@ class Halving:
     instead of pausing them. All that reached a rung count there, stopped and failed ones too.
 
     Attributes:
-        rungs: Numbers of epochs after which to decide, ascending.
+        rungs: Numbers of epochs after which to decide, ascending; None for ``RUNGS``, scaled to
+            the recipe's epochs.
         eta: The reduction factor: one of eta goes on.
         first: Networks that are trained to the end before anything is stopped: among a handful the
             best third says little.
     """
 
-    rungs: tuple[int, ...] = (2, 6)
+    rungs: tuple[int, ...] | None = None
     eta: float = 3.0
     first: int = 20
 
     def __post_init__(self) -> None:
-        if not self.rungs or min(self.rungs) < 1 or list(self.rungs) != sorted(set(self.rungs)):
+        rungs = self.rungs
+        if rungs is not None and (not rungs or min(rungs) < 1 or list(rungs) != sorted(set(rungs))):
             raise InvalidInput(
                 f"The rungs of successive halving are numbers of epochs from 1 on, ascending, such "
-                f"as 2 and 6; came {self.rungs}."
+                f"as 2 and 6; came {rungs}."
             )
         if not self.eta >= 1:
             raise InvalidInput(f"The reduction factor eta is 1 or more, not {self.eta}.")
@@ -41,15 +46,28 @@ class Halving:
                 f"Successive halving compares with the first 1 or more networks, not {self.first}."
             )
 
+    def for_epochs(self, epochs: int) -> "Halving":
+        """See ``Rule``."""
+        if self.rungs is None:
+            scaled = sorted({max(1, rung * epochs // 20) for rung in RUNGS})
+            return replace(self, rungs=tuple(scaled)).for_epochs(epochs)
+        if self.rungs[-1] >= epochs:
+            raise InvalidInput(
+                f"Successive halving decides before the last epoch, but its last rung is "
+                f"{self.rungs[-1]} and trainings have {epochs}: take earlier rungs or more epochs."
+            )
+        return self
+
     def decision(
         self, finished: Sequence[Finished], parameters: int, depth: int
     ) -> "HalvingDecision":
         """The bar at each rung; see ``Rule``."""
         if len(finished) < self.first:
             return HalvingDecision((), ())
+        rungs = RUNGS if self.rungs is None else self.rungs
         return HalvingDecision(
-            tuple((rung, self._bar(finished, rung)) for rung in self.rungs),
-            tuple((rung, *_line(finished[: self.first], rung)) for rung in self.rungs),
+            tuple((rung, self._bar(finished, rung)) for rung in rungs),
+            tuple((rung, *_line(finished[: self.first], rung)) for rung in rungs),
         )
 
     def _bar(self, finished: Sequence[Finished], rung: int) -> float:

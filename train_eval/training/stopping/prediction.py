@@ -67,6 +67,12 @@ class Prediction:
                 f"The regression's kernel is {' or '.join(get_args(Kernel))}, not {self.kernel!r}."
             )
 
+    def for_epochs(self, epochs: int) -> "Prediction":
+        """See ``Rule``."""
+        if epochs < 2:
+            raise InvalidInput("Trainings of one epoch cannot be stopped early: take more epochs.")
+        return self
+
     def decision(
         self, finished: Sequence[Finished], parameters: int, depth: int
     ) -> "PredictionDecision":

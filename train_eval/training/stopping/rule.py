@@ -64,6 +64,14 @@ class Decision(Protocol):
 class Rule(Protocol):
     """Settings of a rule, which is fitted to the networks that a search has learned."""
 
+    def for_epochs(self, epochs: int) -> "Rule":
+        """The same rule for trainings of so many epochs, what was left open being set.
+
+        Raises:
+            InvalidInput: If it cannot stop such trainings.
+        """
+        ...
+
     def decision(self, finished: Sequence[Finished], parameters: int, depth: int) -> Decision:
         """Decides about one network.
 

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Generator
 
+from train_eval.output import console
 from train_eval.output.console import duration
 from train_eval.output.progress import Facts, Progress
 from train_eval.parallel.executors import LocalExecutor
@@ -71,6 +72,18 @@ class SearchProgress:
             if best is None or learned.evaluation.accuracy > best.evaluation.accuracy:
                 self.best = learned
         self._display.advance()
+        if self._trained == max(2, self._search.workers) and not learned.evaluation.cached:
+            self._estimate()
+
+    def _estimate(self) -> None:
+        """Says once how long the search will take, by the first networks."""
+        left = self._search.settings.budget - self.unique
+        if left:
+            seconds = left * self._display.elapsed / self._trained
+            console.note(
+                f"By the first {self._trained}, the other {left} networks take about "
+                f"{duration(seconds)}."
+            )
 
     def _facts(self) -> Facts:
         facts = []

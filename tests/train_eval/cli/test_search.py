@@ -17,12 +17,18 @@ from train_eval.run import Run
 from train_eval.search.agents import benchmark_settings
 
 
+def wait_for_a_network(process):
+    """Reads until the process has learned its first network."""
+    next(line for line in process.stderr if "unique networks" in line)
+
+
 def test_a_search_keeps_and_shows_what_it_found(capsys, tmp_path):
     status, out, err = cnnarch(capsys, *search(tmp_path / "run", "--budget", 6))
     assert status == 0
     assert "The best 5 networks" in out
     assert str(tmp_path / "run" / "store.sqlite") in out
     assert "6/6 unique networks" in err
+    assert re.search(r"By the first 2, the other 4 networks take about 0:00:\d\d", err)
     shown = recorded(capsys, tmp_path / "run")
     assert shown["unique"] == 6
     assert sum(phase["unique"] for phase in shown["epsilons"]) == 6
@@ -64,7 +70,7 @@ def test_a_search_killed_at_random_moments_ends_like_one_that_was_not(capsys, tm
     progress = []
     for _ in range(5):
         process = start(*arguments)
-        process.stderr.readline()  # the first network of this process is learned
+        wait_for_a_network(process)
         time.sleep(rng.uniform(0, 0.3))
         process.kill()
         process.communicate()
@@ -177,7 +183,7 @@ def test_tensorboard_gets_one_point_a_network_even_after_a_second_start(capsys, 
 def test_watch_follows_a_search_to_its_end(capsys, tmp_path):
     run_dir = tmp_path / "run"
     searching = start(*search(run_dir, "--budget", 12))
-    searching.stderr.readline()  # the first network is learned
+    wait_for_a_network(searching)
     watching = start("show", run_dir, "--watch")
     out, err = watching.communicate(timeout=120)
     searching.communicate()

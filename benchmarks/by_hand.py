@@ -50,6 +50,10 @@ SPACE = {
 LEAST_PASSES = 10
 """Of a final training over its images, for networks dearer than the one by hand."""
 
+PASSES_A_PIXEL = 4
+"""Images are moved by a pixel more for so many passes, at most by an eighth of their side: what a
+network sees a few times it does not learn by heart."""
+
 
 def cpu_seconds() -> float:
     """Of this process and of its workers that have ended."""
@@ -171,16 +175,22 @@ def search_and_finalize(
         held_out = validation if validation > 1 else int(len(data.images) / 0.9 * validation)
         trained = min(full.train_size, int(len(data.images) / 0.9) - held_out)
         seen = full.epochs_of(trained) * (trained + held_out / 3)  # going forward alone is a third
-        passes = (seconds - took) * (1 - share) / (took / seen * len(data.images))
+        a_pass = took / seen * len(data.images)
+        passes = seconds * (1 - share) / a_pass
         space["max_macs"] = int(known.macs * max(1.0, passes / LEAST_PASSES))
         run = search("all", 10_000, space)
         tried = len(run.networks)
         searched = cpu_seconds() - started
-        final = FinalRecipe.from_spec({"preset": "own-final", "seconds": seconds - searched})
+        passes = (seconds - searched) / (a_pass * run.best()[0].macs / known.macs)
+        moved = min(data.input_shape[1] // 8, int(passes / PASSES_A_PIXEL))
+        final = FinalRecipe.from_spec(
+            {"preset": "own-final", "seconds": seconds - searched, "translation": moved}
+        )
         results = run.finalize(final, 1, 1, seed=seed, workers=1, device="cpu")
         spent = cpu_seconds() - started
     best = results.networks[0]
-    how = f"{tried} networks in {searched:.0f} CPU s, {spent:.0f} in all, {best.architecture}"
+    how = f"{tried} networks in {searched:.0f} CPU s, {spent:.0f} in all, "
+    how += f"{passes:.0f} passes, moved by {moved}, {best.architecture}"
     return Searched(1 - best.test_error, best.parameters, how)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from gym_cnnarch.errors import InvalidInput, WrongArguments
 from gym_cnnarch.evaluation import Evaluator, import_object
+from gym_cnnarch.image_size import side_of
 from gym_cnnarch.registration import DATASET_INPUTS, EVALUATORS
 from gym_cnnarch.search_space import SearchSpace
 
@@ -76,7 +77,7 @@ def make_search_space(
     input_shape, num_classes = DATASET_INPUTS.get(str(dataset), (None, None))
     resized = recipe.get("image_size") if isinstance(recipe, Mapping) else None
     if input_shape is not None and resized is not None:
-        input_shape = (input_shape[0], resized, resized)
+        input_shape = (input_shape[0], side_of(resized), side_of(resized))
     space = SearchSpace.from_spec(
         spec,
         input_shape=getattr(evaluator, "input_shape", input_shape),

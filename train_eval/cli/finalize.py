@@ -140,7 +140,8 @@ class TransferCommand(FinalOptions):
             raise InvalidInput(f"{self.run_dir} is not finalized: run cnnarch finalize first.")
         best = results.networks[0]
         weights = self.run_dir / FINAL_FOLDER / f"{best.name}.safetensors"
-        size = load_network(weights).card["input_shape"][1]
+        card = load_network(weights).card
+        size = card["image_size"] or card["input_shape"][1]
         words = (f"image_size={size}",)
         registered = specification(find_spec(self.env).kwargs.get("recipe"), words)
         env = make_env(self.env, search_space=None, recipe=registered, **self.env_kwargs())

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from gym_cnnarch import InvalidInput
+from gym_cnnarch.image_size import ImageSize
 from train_eval.data import cache
 from train_eval.data.image_data import ImageData, Skipped, make_image_data
 from train_eval.data.pictures import Header, decode, is_picture, read_header, read_picture
@@ -29,7 +30,7 @@ def has(path: Path, part: str) -> bool:
     )
 
 
-def load(path: Path, part: str, image_size: int | None) -> ImageData:
+def load(path: Path, part: str, image_size: ImageSize | None) -> ImageData:
     """Decodes the pictures of a part; all parts have the training images' classes and channels.
 
     Raises:
@@ -73,7 +74,7 @@ def load(path: Path, part: str, image_size: int | None) -> ImageData:
     return dataclasses.replace(data, reading=dataclasses.replace(data.reading, skipped=skipped))
 
 
-def check_parts(path: Path, image_size: int | None) -> None:
+def check_parts(path: Path, image_size: ImageSize | None) -> None:
     """Checks that what is not trained on has classes and, unless resized, sizes that are.
 
     Reads names and the beginnings of files, no pixels.
@@ -176,7 +177,7 @@ def _check_sizes(pictures: Sequence[Path], headers: Sequence[Header], side: int 
         if width != height:
             raise InvalidInput(
                 f"Images must be square, but {picture} has {width}x{height} pixels: set image_size "
-                f"in the recipe to crop and resize them."
+                f"in the recipe to crop (32) or pad (pad:32) them."
             )
         if side is not None and width != side:
             raise InvalidInput(

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gym_cnnarch import InvalidInput
+from gym_cnnarch.image_size import ImageSize
 from train_eval.data import archive, cache
 from train_eval.data.image_data import ImageData, make_image_data
 from train_eval.data.npz_labels import classes_of, plain_labels, positions
@@ -25,7 +26,7 @@ def has(path: Path, part: str) -> bool:
     return any(f"x_{suffix}" in held for suffix in _SUFFIXES[part])
 
 
-def load(path: Path, part: str, image_size: int | None) -> ImageData:
+def load(path: Path, part: str, image_size: ImageSize | None) -> ImageData:
     """Reads the images of a part; all parts have the training images' classes and scale.
 
     Raises:
@@ -112,12 +113,12 @@ def _channels_first(path: Path, stored: NDArray[Any]) -> tuple[NDArray[Any], lis
     )
 
 
-def _check_square(path: Path, images: NDArray[Any], image_size: int | None) -> None:
+def _check_square(path: Path, images: NDArray[Any], image_size: ImageSize | None) -> None:
     height, width = images.shape[2:]
     if not height or not width or (height != width and image_size is None):
         raise InvalidInput(
             f"{path} must hold square images, but holds some of {width}x{height} pixels: set "
-            f"image_size in the recipe to crop and resize them."
+            f"image_size in the recipe to crop (32) or pad (pad:32) them."
         )
 
 

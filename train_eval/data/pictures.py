@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import track
 
 from gym_cnnarch import InvalidInput
+from gym_cnnarch.image_size import ImageSize, pads, side_of
 
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # its messages name no file
 
@@ -24,6 +25,8 @@ _8_BIT_MODES = _GREY_MODES | {"P", "PA", "RGB", "RGBA", "RGBX", "LA", "CMYK", "Y
 _16_BIT_MODES = {"I;16", "I;16L", "I;16B", "I;16N"}
 _16_BIT_FORMATS = {"PNG", "PPM"}  # whose pixels of mode I are 16 bits
 _QUARTER_TURNS = {5, 6, 7, 8}  # EXIF orientations that swap width and height
+
+_GREY = 128  # what is padded: normalised it is near zero
 
 _COMMON = {"BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP"}
 
@@ -127,7 +130,7 @@ def read_picture(file: Path, mode: str) -> Image.Image:
 
 
 def decode(
-    pictures: Iterable[Image.Image], count: int, image_size: int | None, description: str
+    pictures: Iterable[Image.Image], count: int, image_size: ImageSize | None, description: str
 ) -> NDArray[np.uint8]:
     """(N, channels, n, n) uint8 of one picture or more, with a progress bar on a terminal."""
     console = Console(stderr=True)
@@ -143,10 +146,15 @@ def decode(
     return images
 
 
-def to_array(picture: Image.Image, image_size: int | None) -> NDArray[np.uint8]:
-    """(channels, n, n) uint8; cropped to a square and averaged over areas if resized."""
+def to_array(picture: Image.Image, image_size: ImageSize | None) -> NDArray[np.uint8]:
+    """(channels, n, n) uint8; cropped or padded to a square and averaged over areas if resized."""
     if image_size is not None:
-        picture = ImageOps.fit(picture, (image_size, image_size), Image.Resampling.BOX)
+        square = (side_of(image_size),) * 2
+        if pads(image_size):
+            grey = _GREY if picture.mode == "L" else (_GREY,) * 3
+            picture = ImageOps.pad(picture, square, Image.Resampling.BOX, grey)
+        else:
+            picture = ImageOps.fit(picture, square, Image.Resampling.BOX)
     array = np.asarray(picture)
     return array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
 
@@ -156,11 +164,12 @@ def from_array(array: NDArray[np.uint8]) -> Image.Image:
     return Image.fromarray(array[0] if len(array) == 1 else array.transpose(1, 2, 0).copy())
 
 
-def resized(images: NDArray[np.uint8], size: int | None) -> NDArray[np.uint8]:
+def resized(images: NDArray[np.uint8], size: ImageSize | None) -> NDArray[np.uint8]:
     """(N, channels, n, n) uint8 images resized one by one; as they are for None."""
     if size is None:
         return images
-    out = np.empty((len(images), images.shape[1], size, size), dtype=np.uint8)
+    side = side_of(size)
+    out = np.empty((len(images), images.shape[1], side, side), dtype=np.uint8)
     for position, image in enumerate(images):
         out[position] = to_array(from_array(image), size)
     return out

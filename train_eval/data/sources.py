@@ -11,6 +11,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 from gym_cnnarch import InvalidInput
+from gym_cnnarch.image_size import ImageSize
 from train_eval.data import cluttered_digits, folder, npz, torchvision_sets
 from train_eval.data.image_data import ImageData, make_image_data
 from train_eval.data.pictures import resized
@@ -37,7 +38,7 @@ def load_dataset(
     name: str,
     data_root: str | Path | None = None,
     part: Part = "train",
-    image_size: int | None = None,
+    image_size: ImageSize | None = None,
 ) -> ImageData:
     """Finds a data set and decodes it, once: later calls read the decoded arrays from the cache.
 
@@ -50,7 +51,8 @@ def load_dataset(
         data_root: Where torchvision's files lie; None for the user's cache.
         part: The training images, from which validation images are split where the data set has
             none of its own; those validation images; or the test images.
-        image_size: Side to which images are cropped to a square and resized; None for as they are.
+        image_size: Side of the square to which images are cropped, or padded, and resized; None for
+            as they are.
 
     Raises:
         InvalidInput: If there is no such data set, or it cannot be used.
@@ -74,7 +76,7 @@ def load_dataset(
 
 
 def load_train_and_test(
-    name: str, data_root: str | Path | None = None, image_size: int | None = None
+    name: str, data_root: str | Path | None = None, image_size: ImageSize | None = None
 ) -> tuple[ImageData, ImageData]:
     """The training and the test images.
 
@@ -86,7 +88,10 @@ def load_train_and_test(
 
 
 def load_own_validation(
-    name: str, train: ImageData, data_root: str | Path | None = None, image_size: int | None = None
+    name: str,
+    train: ImageData,
+    data_root: str | Path | None = None,
+    image_size: ImageSize | None = None,
 ) -> ImageData | None:
     """The validation images that a data set brings along, None where they are split off.
 
@@ -109,7 +114,7 @@ def has_test_images(name: str) -> bool:
     return _has(name, "test", otherwise=True)
 
 
-def check_parts(name: str, image_size: int | None = None) -> None:
+def check_parts(name: str, image_size: ImageSize | None = None) -> None:
     """Checks, before a search, that one's own validation and test images fit the training images.
 
     Cheap: class names, labels and the beginnings of files are read, no pixels.
@@ -158,7 +163,11 @@ def _readable(name: str) -> Iterator[None]:
 
 
 def _like(
-    train: ImageData, name: str, data_root: str | Path | None, part: Part, image_size: int | None
+    train: ImageData,
+    name: str,
+    data_root: str | Path | None,
+    part: Part,
+    image_size: ImageSize | None,
 ) -> ImageData:
     """Another part of a data set, refused if it does not fit the training images."""
     other = load_dataset(name, data_root, part, image_size)
@@ -207,7 +216,7 @@ def stratified_split(
     return np.sort(kept), np.sort(out)
 
 
-def _digits(part: Part, image_size: int | None) -> ImageData:
+def _digits(part: Part, image_size: ImageSize | None) -> ImageData:
     """scikit-learn's digits (UCI, 8x8, 1,797 images): 1,437 to train with, 360 to test."""
     digits = load_digits()
     labels = digits.target.astype(np.int64)

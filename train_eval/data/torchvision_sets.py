@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from gym_cnnarch import InvalidInput
+from gym_cnnarch.image_size import ImageSize
 from train_eval.data import cache
 from train_eval.data.image_data import ImageData, make_image_data
 from train_eval.data.pictures import decode
@@ -30,7 +31,9 @@ _FILES = {
 """Where torchvision looks for them under the root."""
 
 
-def load(name: str, data_root: str | Path | None, part: str, image_size: int | None) -> ImageData:
+def load(
+    name: str, data_root: str | Path | None, part: str, image_size: ImageSize | None
+) -> ImageData:
     """Decodes a data set that lies under the root (by default in the user's cache).
 
     Raises:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gym_cnnarch import InvalidInput
+from gym_cnnarch.image_size import side_of
 from train_eval.records.plain import field, items
 
 FORMAT = 1
@@ -74,7 +75,8 @@ def _check(card: dict[str, Any]) -> None:
         raise ValueError(f"input_shape must be [1 or 3, n, n], but is {card['input_shape']}")
     if not 0 < sides[0] <= _LARGEST:
         raise ValueError(f"images must be of 1 to {_LARGEST} pixels a side, not {sides[0]}")
-    if field(card, "image_size", int, type(None)) not in (None, sides[0]):
+    size = field(card, "image_size", int, str, type(None))
+    if size is not None and side_of(size) != sides[0]:
         raise ValueError(f"image_size must be {sides[0]}, but is {card['image_size']}")
     if len(items(card, "class_names", str)) < 2:
         raise ValueError("class_names must be those of 2 classes or more")

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from gym_cnnarch import InvalidInput
+from gym_cnnarch.image_size import ImageSize, side_of
 from train_eval.final.trained_network import (
     ONNX_CARD,
     TrainedNetwork,
@@ -34,7 +35,7 @@ class Classifier(Protocol):
     @property
     def input_shape(self) -> tuple[int, int, int]: ...  # noqa: D102
     @property
-    def image_size(self) -> int | None: ...  # noqa: D102
+    def image_size(self) -> ImageSize | None: ...  # noqa: D102
 
     def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(N, K) of (N, channels, n, n)."""
@@ -63,7 +64,9 @@ class OnnxClassifier:
             self.class_names = [str(name) for name in card["class_names"]]
             channels, height, width = card["input_shape"]
             self.input_shape = (int(channels), int(height), int(width))
-            self.image_size = None if card["image_size"] is None else int(card["image_size"])
+            self.image_size: ImageSize | None = card["image_size"]
+            if self.image_size is not None:
+                side_of(self.image_size)
         except Exception as error:  # onnxruntime raises what the file provokes
             reason = str(error).partition("\n")[0]
             raise InvalidInput(
@@ -85,7 +88,7 @@ class TorchClassifier:
         self.class_names = trained.class_names
         channels, height, width = trained.card["input_shape"]
         self.input_shape = (channels, height, width)
-        self.image_size: int | None = trained.card["image_size"]
+        self.image_size: ImageSize | None = trained.card["image_size"]
 
     @torch.no_grad()
     def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from gym_cnnarch import Architecture
+from gym_cnnarch.image_size import ImageSize
 from train_eval.data.sources import (
     ImageData,
     load_dataset,
@@ -40,7 +41,7 @@ class FinalData:
     """
 
     def __init__(
-        self, dataset: str, data: ImageData, own: ImageData | None, image_size: int | None,
+        self, dataset: str, data: ImageData, own: ImageData | None, image_size: ImageSize | None,
         recipe: FinalRecipe, device: torch.device,
     ) -> None:  # fmt: skip
         chosen = np.arange(len(data.labels))
@@ -108,7 +109,7 @@ class FinalData:
 def final_data(
     dataset: str,
     data_root: str | None,
-    image_size: int | None,
+    image_size: ImageSize | None,
     recipe: FinalRecipe,
     device: torch.device,
 ) -> FinalData:

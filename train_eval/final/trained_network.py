@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from gym_cnnarch import Architecture, InvalidInput
 from gym_cnnarch.files import replace_file, replace_json
+from gym_cnnarch.image_size import ImageSize
 from train_eval.data.pictures import read_picture, to_array
 from train_eval.final.card import FORMAT, check_unchanged, read_card, sealed
 from train_eval.training.network import build_network
@@ -89,7 +90,7 @@ class TrainedNetwork(nn.Module):
 
 
 def read_input(
-    path: Path, input_shape: tuple[int, int, int], image_size: int | None
+    path: Path, input_shape: tuple[int, int, int], image_size: ImageSize | None
 ) -> NDArray[np.uint8]:
     """(channels, n, n) uint8 of an image file, as the training images were made.
 

@@ -15,6 +15,7 @@ from torch import nn
 
 from gym_cnnarch import Architecture, InvalidInput
 from gym_cnnarch.files import replace_file
+from gym_cnnarch.image_size import ImageSize
 from train_eval.final.checkpoint import Checkpoint, EpochResult, weights_that_fit
 from train_eval.final.data import FinalData, final_data
 from train_eval.final.pace import Pace
@@ -76,7 +77,7 @@ class FinalTask:
 
     dataset: str
     data_root: str | None
-    image_size: int | None
+    image_size: ImageSize | None
     recipe: FinalRecipe
     device: str | None
     folder: str

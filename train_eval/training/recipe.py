@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
 from gym_cnnarch import InvalidInput
+from gym_cnnarch.image_size import ImageSize, side_of
 from gym_cnnarch.presets import read_spec
 from train_eval.training.schedules import OptimizerName, Schedule, one_cycle
 
@@ -67,8 +68,9 @@ class Recipe:
             of images, or a share of them if below 1. Not used where the data set brings its own
             validation images: all of those give the reward.
         train_size: Most training images, a subset with the class balance kept; None for all.
-        image_size: Side in pixels to which images are cropped to a square and resized; None to
-            leave them as they are.
+        image_size: Side in pixels of the square to which images are cropped and resized, such as
+            32; ``pad:32`` pads them instead, so that nothing is lost. None to leave them as they
+            are.
         time_limit: Seconds after which the training of a network is given up; None for no limit.
             They are the process's own on a CPU, so that time in which it is stopped does not count;
             on a GPU they are those of a clock, of which each step counts one at most.
@@ -101,7 +103,7 @@ class Recipe:
     precision: PrecisionName | None = None
     validation_size: float = 5000
     train_size: int | None = None
-    image_size: int | None = None
+    image_size: ImageSize | None = None
     time_limit: float | None = None
 
     def __post_init__(self) -> None:
@@ -111,6 +113,8 @@ class Recipe:
                 raise InvalidInput(
                     f"The recipe's {field.name} must be {_names(field.type)}, but is {value!r}."
                 )
+            if field.name == "image_size" and value is not None:
+                side_of(value)
             if value is None or isinstance(value, str):
                 continue
             if field.name in _MAY_BE_ZERO and value == 0:

@@ -17,6 +17,7 @@ from train_eval.data.sources import (
     load_own_validation,
     load_train_and_test,
 )
+from train_eval.training.recipe import Recipe
 
 NFC, NFD = (unicodedata.normalize(form, "caf\u00e9") for form in ("NFC", "NFD"))
 
@@ -350,3 +351,27 @@ def test_transparent_pictures_are_told(tmp_path):
     data = read(tmp_path)
     assert (data.images[0] == 255).all()
     assert data.reading.notes == ("1 of 6 pictures may have transparent pixels: shown on white.",)
+
+
+def test_padded_pictures_keep_every_pixel_and_cropped_ones_the_middle(tmp_path):
+    rng = np.random.default_rng(0)
+    wide = rng.integers(0, 256, (4, 8, 3), dtype=np.uint8)
+    for part in ("train", "test"):
+        for name, pixels in (("wide", wide), ("tall", wide.transpose(1, 0, 2))):
+            (tmp_path / part / name).mkdir(parents=True)
+            for number in range(2):
+                Image.fromarray(pixels).save(tmp_path / part / name / f"{number}.png")
+    padded = read(tmp_path, image_size="pad:8")
+    expected = np.full((3, 8, 8), 128, dtype=np.uint8)
+    expected[:, 2:6] = wide.transpose(2, 0, 1)
+    assert np.array_equal(padded.images[padded.class_names.index("wide") * 2], expected)
+    cropped = read(tmp_path, image_size=4).images
+    assert np.array_equal(cropped[-1], wide.transpose(2, 0, 1)[:, :, 2:6])
+    with pytest.raises(InvalidInput, match=r"must be square.*pad:32"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("size", [0, -1, "pad:0", "pad", "pad:x", "8", "pad:1000000000"])
+def test_an_image_size_that_is_none_is_refused(size):
+    with pytest.raises(InvalidInput, match="image_size must be a number of pixels"):
+        Recipe(image_size=size)

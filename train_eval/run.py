@@ -14,6 +14,7 @@ from train_eval.environments import full_id, make_env, training_evaluator
 from train_eval.parallel.options import ExecutorOptions, Workplace
 from train_eval.parallel.task import evaluation_task
 from train_eval.records.final_results import FinalResults, final_results
+from train_eval.records.latency import Latencies
 from train_eval.records.run_directory import (
     LOCK,
     RunData,
@@ -178,6 +179,25 @@ class Run:
         """The best networks by validation accuracy whose training succeeded."""
         return self.summary.best[:count]
 
+    def latencies(self, networks: int = 10, device: str | None = None, batch: int = 1) -> Latencies:
+        """Measures how long the best networks take on this machine, unless it is known.
+
+        Args:
+            networks: Number of networks, the best by validation accuracy.
+            device: Such as ``cpu``; None for CUDA where there is one, else the CPU.
+            batch: Images of a forward pass.
+
+        Returns:
+            Milliseconds of all networks that were measured so far under these conditions.
+
+        Raises:
+            InvalidInput: If the device or the batch cannot be used.
+        """
+        from train_eval.final.latency import measure_latencies
+
+        best = (row.architecture for row in self.best(networks))
+        return measure_latencies(self.summary, best, device, batch)
+
     def report(self, folder: str | Path | None = None, top: int = 10) -> Path:
         """Writes one page of the run with its figures, and returns its path.
 
@@ -203,6 +223,7 @@ class Run:
         seed: int = 0,
         workers: int | None = None,
         hours: float | None = None,
+        max_latency: float | None = None,
         **env_arguments: Any,
     ) -> FinalResults:
         """Trains the best networks on all training images and tests them once.
@@ -217,6 +238,8 @@ class Run:
             seed: Seed of the trainings.
             workers: Networks to train at a time; None for one per GPU, or per core without GPUs.
             hours: Time for all trainings, in place of the recipe's epochs; None for those.
+            max_latency: Most milliseconds of a forward pass of one image on this machine; None for
+                no limit.
             env_arguments: ``dataset``, ``data_root`` or ``device``, where they are others now.
 
         Raises:
@@ -227,7 +250,7 @@ class Run:
 
         return finalize(
             self.summary, FinalRecipe.from_spec(recipe), networks, ensemble, folder, seed, workers,
-            hours=hours, **env_arguments,
+            hours=hours, max_latency=max_latency, **env_arguments,
         )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from train_eval.cli.cnnarch import TRACEBACK
 from train_eval.cli.evaluate import EvaluateCommand
 from train_eval.cli.export import ExportCommand
 from train_eval.cli.finalize import FinalizeCommand, TransferCommand
+from train_eval.cli.latency import LatencyCommand
 from train_eval.cli.predict import PredictCommand
 from train_eval.cli.report import ImportCommand, ReportCommand
 from train_eval.cli.search import SearchCommand
@@ -33,6 +34,7 @@ Command = (
     | Annotated[ReportCommand, tyro.conf.subcommand("report")]
     | Annotated[ImportCommand, tyro.conf.subcommand("import")]
     | Annotated[FinalizeCommand, tyro.conf.subcommand("finalize")]
+    | Annotated[LatencyCommand, tyro.conf.subcommand("latency")]
     | Annotated[TransferCommand, tyro.conf.subcommand("transfer")]
     | Annotated[PredictCommand, tyro.conf.subcommand("predict")]
     | Annotated[EvaluateCommand, tyro.conf.subcommand("evaluate")]

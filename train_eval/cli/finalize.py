@@ -16,6 +16,8 @@ from train_eval.final.recipe import DEFAULT, FinalRecipe
 from train_eval.output import console
 from train_eval.output.console import foreign
 from train_eval.records.final_results import FINAL_FOLDER, FinalResults, final_results
+from train_eval.records.latency import Latencies, latest_latencies
+from train_eval.report.terminal import milliseconds
 from train_eval.run import Run
 
 
@@ -58,6 +60,11 @@ class FinalizeCommand(FinalOptions):
     """Number of networks, the best by validation accuracy; none that was stopped early."""
     front: bool = False
     """Choose among those alone that no smaller network is as good as."""
+    max_latency: float | None = None
+    """Choose among those alone whose forward pass takes at most so many milliseconds on this
+    machine, which is measured first. Default: no limit."""
+    latency_batch: int = 1
+    """Images of a forward pass whose time is measured."""
     architecture: tuple[str, ...] = ()
     """Networks to train instead, such as "[C(16,3,1), P(2,2), SM(10)]"."""
     ensemble: int = 5
@@ -74,7 +81,7 @@ class FinalizeCommand(FinalOptions):
 
     def run(self) -> None:
         """Trains, tests, exports; what is done already is not done again."""
-        check_positive(self, "networks", "ensemble", "workers")
+        check_positive(self, "networks", "ensemble", "workers", "latency_batch")
         recipe = self.final_recipe()
         console.sign_of_life()
         from train_eval.cli.final_progress import FinalProgress
@@ -93,7 +100,8 @@ class FinalizeCommand(FinalOptions):
             with FinalProgress() as shown:
                 results = finalize(
                     summary, recipe, named or self.networks, self.ensemble, folder, self.seed,
-                    self.workers, self.onnx, shown, self.front, self.hours, **self.env_kwargs(),
+                    self.workers, self.onnx, shown, self.front, self.hours, self.max_latency,
+                    self.latency_batch, **self.env_kwargs(),
                 )  # fmt: skip
         except KeyboardInterrupt:
             console.leave(f"Stopped; every whole epoch is in {folder}.")
@@ -105,7 +113,10 @@ class FinalizeCommand(FinalOptions):
         if not results.networks:
             console.note("No network could be trained to a good end: see what is said above.")
             sys.exit(1)
-        console.out.print(_table(results))
+        latencies = latest_latencies(self.run_dir)
+        console.out.print(_table(results, latencies))
+        if latencies is not None:
+            console.say(f"ms: {latencies.conditions}.")
         if results.test_fingerprint is None:
             console.say("The data set has no test images: nothing was tested.")
         console.say(f"Networks: {folder}")
@@ -168,9 +179,9 @@ class TransferCommand(FinalOptions):
         console.out.print(table)
 
 
-def _table(results: FinalResults) -> Table:
+def _table(results: FinalResults, latencies: Latencies | None) -> Table:
     table = Table(title="The best first, by validation accuracy", title_justify="left")
-    for column in ("", "validation accuracy", "in the search", "test error", "parameters"):
+    for column in ("", "validation accuracy", "in the search", "test error", "parameters", "ms"):
         table.add_column(column, justify="right")
     table.add_column("architecture", overflow="fold")
     for row in results.networks:
@@ -180,10 +191,11 @@ def _table(results: FinalResults) -> Table:
             _percent(row.validation_accuracy),
             _percent(row.test_error),
             f"{row.parameters:,}",
+            milliseconds(latencies, row.architecture),
             foreign(row.architecture),
         )
     names = f"mean of the probabilities of {', '.join(results.ensemble)}"
-    table.add_row("ensemble", "", "", _percent(results.ensemble_error), "", names)
+    table.add_row("ensemble", "", "", _percent(results.ensemble_error), "", "", names)
     return table
 
 

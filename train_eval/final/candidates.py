@@ -1,6 +1,6 @@
 """The networks of a search that are to be trained to the end."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gym_cnnarch import Architecture, InvalidInput
@@ -26,13 +26,16 @@ class Candidate:
     parameters: int
 
 
-def candidates(summary: Summary, count: int, front: bool = False) -> list[Candidate]:
+def candidates(
+    summary: Summary, count: int, front: bool = False, among: Iterable[NetworkRow] | None = None
+) -> list[Candidate]:
     """The best networks of a run by validation accuracy, of those trained to their end.
 
     Args:
         summary: The run.
         count: Their number.
         front: Whether to leave out each that has as many parameters as a better one, or more.
+        among: Those to choose from, the best first, as many as are needed; None for all.
 
     Raises:
         InvalidInput: If the run has none.
@@ -40,14 +43,16 @@ def candidates(summary: Summary, count: int, front: bool = False) -> list[Candid
     if not summary.best:
         raise InvalidInput(f"The run in {summary.run_dir} has no trained network yet.")
     chosen: list[NetworkRow] = []
-    for row in summary.best:
+    for row in summary.best if among is None else among:
         if not (front and chosen and row.parameters >= chosen[-1].parameters):
             chosen.append(row)
+        if len(chosen) == count:
+            break
     return [
         Candidate(
             f"{number:02}", Architecture.parse(row.architecture), row.accuracy, row.parameters
         )
-        for number, row in enumerate(chosen[:count], start=1)
+        for number, row in enumerate(chosen, start=1)
     ]
 
 

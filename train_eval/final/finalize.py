@@ -11,6 +11,7 @@ from gym_cnnarch import Architecture, InvalidInput
 from train_eval.data.sources import ImageData, has_test_images, load_train_and_test
 from train_eval.environments import make_env, needs_training
 from train_eval.final.candidates import Candidate, candidates, named_candidates
+from train_eval.final.latency import check_within, measure_latencies, within
 from train_eval.final.recipe import FinalRecipe
 from train_eval.final.testing import evaluate, write_results
 from train_eval.final.training import Final, FinalTask
@@ -57,6 +58,8 @@ def finalize(
     watch: Watch = SILENT,
     front: bool = False,
     hours: float | None = None,
+    max_latency: float | None = None,
+    latency_batch: int = 1,
     **env_arguments: Any,
 ) -> FinalResults:
     """Trains a run's best networks to the end, tests them once, and writes their files.
@@ -76,19 +79,32 @@ def finalize(
         front: Whether to choose among those alone that no smaller network is as good as.
         hours: Time for all trainings, of which each has an equal part, in place of the recipe's
             epochs; None for those.
+        max_latency: Most milliseconds of a forward pass on this machine, which is measured first;
+            None for no limit.
+        latency_batch: Images of that pass.
         env_arguments: ``dataset``, ``data_root`` or ``device``, where they are others now.
 
     Raises:
-        InvalidInput: If the run trained nothing, its data are not here, or hours are not positive.
+        InvalidInput: If the run trained nothing, its data are not here, hours are not positive, or
+            no network is within the limit.
     """
     if hours is not None and not hours > 0:
         raise InvalidInput(f"hours must be more than 0, but is {hours:g}.")
+    if max_latency is not None and not max_latency > 0:
+        raise InvalidInput(f"max_latency must be more than 0 ms, but is {max_latency:g}.")
     evaluator = searched_evaluator(summary, env_arguments)
-    chosen = (
-        candidates(summary, networks, front)
-        if isinstance(networks, int)
-        else named_candidates(summary, networks, evaluator)
-    )
+    device = env_arguments.get("device")
+    if isinstance(networks, int):
+        among = (
+            None
+            if max_latency is None
+            else within(max_latency, summary, networks, device, latency_batch)
+        )
+        chosen = candidates(summary, networks, front, among)
+    else:
+        chosen = named_candidates(summary, networks, evaluator)
+        if max_latency is not None:
+            check_within(max_latency, summary, networks, device, latency_batch)
     place = Path(summary.run_dir) / FINAL_FOLDER if folder is None else Path(folder)
     test = load_test_images(evaluator)
     if hours is not None:
@@ -97,9 +113,9 @@ def finalize(
         recipe = dataclasses.replace(recipe, seconds=3600 * hours / turns)
     task = final_task(evaluator, recipe, place, chosen)
     ended = train_all(chosen, task, seed, workers, watch)
-    device = env_arguments.get("device")
     results = evaluate(chosen, place, ended, len(evaluator.data.validation), test, ensemble, device)
-    write_results(place, results, onnx)
+    good = [row.architecture for row in results.networks]
+    write_results(place, results, onnx, measure_latencies(summary, good, device, latency_batch))
     return results
 
 

@@ -18,6 +18,7 @@ from train_eval.final.judging import shortcoming
 from train_eval.final.trained_network import TrainedNetwork, export_onnx, load_network
 from train_eval.final.training import Final
 from train_eval.records.final_results import FailedNetwork, FinalNetwork, FinalResults
+from train_eval.records.latency import Latencies
 from train_eval.training.device import find_device
 
 _BATCH = 256  # images of a forward pass
@@ -103,8 +104,17 @@ def predict(
     return answers
 
 
-def write_results(folder: Path, results: FinalResults, onnx: bool) -> None:
-    """Writes the results, adds to each network's card its scores or what failed, and exports it."""
+def write_results(
+    folder: Path, results: FinalResults, onnx: bool, latencies: Latencies | None = None
+) -> None:
+    """Writes the results, adds to each network's card its scores or what failed, and exports it.
+
+    Args:
+        folder: Where the networks' files are.
+        results: What is written.
+        onnx: Whether to export networks to ONNX.
+        latencies: Go into the cards too; None if they were not measured.
+    """
     results.save(folder)
     for row in results.networks:
         scores = {
@@ -113,7 +123,8 @@ def write_results(folder: Path, results: FinalResults, onnx: bool) -> None:
             "test_error": row.test_error,
         }
         known = {name: score for name, score in scores.items() if score is not None}
-        _add_to_card(folder / f"{row.name}.json", scores=known)
+        latency = None if latencies is None else latencies.of(row.architecture)
+        _add_to_card(folder / f"{row.name}.json", scores=known, latency=latency)
     for lost in results.failed:
         if (folder / f"{lost.name}.json").is_file():
             _add_to_card(
@@ -126,6 +137,7 @@ def write_results(folder: Path, results: FinalResults, onnx: bool) -> None:
 def _add_to_card(file: Path, **known: Any) -> None:
     card = json.loads(file.read_text())
     card.pop("failed", None)
+    known = {name: value for name, value in known.items() if value is not None}
     replace_json(file, sealed(card | known))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from gym_cnnarch import Architecture
 from gym_cnnarch.evaluation import Status
+from train_eval.records.latency import Latencies, latest_latencies
 from train_eval.records.run_settings import RunSettings
 from train_eval.records.store import EpisodeRecord, Store, StoreError
 
@@ -123,6 +124,7 @@ class Summary:
         wall_seconds: From its beginning to its end, pauses included; None before the end.
         networks: In the order in which the run met them.
         episodes: In order.
+        latencies: Of its networks where they were measured last; None if they were not.
     """
 
     run_dir: str
@@ -134,6 +136,7 @@ class Summary:
     wall_seconds: float | None
     networks: tuple[NetworkRow, ...] = field(repr=False)
     episodes: tuple[EpisodeRow, ...] = field(repr=False)
+    latencies: Latencies | None = field(repr=False, default=None)
 
     @property
     def budget(self) -> int:
@@ -213,6 +216,7 @@ class Summary:
             "budget": self.budget,
             "train_seconds": self.train_seconds,
             "statuses": self.statuses,
+            "latencies": None if self.latencies is None else self.latencies.as_json(),
             "failures": [asdict(failure) for failure in self.failures],
             "epsilons": [asdict(phase) for phase in self.epsilons],
             "top": [_as_json(network) for network in self.best],
@@ -247,6 +251,7 @@ def summarise(run_dir: Path, store: Store, run: str) -> Summary:
         wall_seconds=record.wall_seconds,
         networks=tuple(networks.values()),
         episodes=tuple(_episode(episode, networks[episode.architecture]) for episode in recorded),
+        latencies=latest_latencies(run_dir),
     )
 
 

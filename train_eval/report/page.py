@@ -17,7 +17,7 @@ from train_eval.records.importing import IMPORTED
 from train_eval.records.summary import NetworkRow, Phase, Summary
 from train_eval.report import facts
 from train_eval.report.figures import RunFigures
-from train_eval.report.terminal import percent, stopped_early
+from train_eval.report.terminal import milliseconds, percent, stopped_early
 from train_eval.search.agents import make_agent
 from train_eval.search.offline import learn_offline
 
@@ -129,7 +129,12 @@ def _content(
         ],
         "epsilons": [_phase(phase) for phase in summary.epsilons if phase.epsilon is not None],
         "networks": [
-            _network(network, settings.space.input_shape) for network in summary.best[:top]
+            _network(
+                network,
+                milliseconds(summary.latencies, network.architecture),
+                settings.space.input_shape,
+            )
+            for network in summary.best[:top]
         ],
         "images": facts.images(summary),
         "finals": [] if results is None else facts.finals(results),
@@ -173,13 +178,14 @@ def _phase(phase: Phase) -> list[str]:
     ]
 
 
-def _network(network: NetworkRow, input_shape: tuple[int, int, int]) -> dict[str, Any]:
+def _network(network: NetworkRow, ms: str, input_shape: tuple[int, int, int]) -> dict[str, Any]:
     layers = Architecture.parse(network.architecture).layers
     return {
         "architecture": network.architecture,
         "accuracy": f"{network.accuracy:.2%}",
         "parameters": f"{network.parameters:,}",
         "macs": f"{network.macs:,}",
+        "milliseconds": ms,
         "input": _size(input_shape),
         "layers": [
             {"text": str(layer), "shape": _size(size), "kind": _kind(layer)}
@@ -217,6 +223,8 @@ def _cost(summary: Summary) -> list[tuple[str, str]]:
     if summary.wall_seconds and not imported:
         wall = duration(summary.wall_seconds)
         rows.append(("from the beginning to the end, pauses included", wall))
+    if summary.latencies is not None:
+        rows.append(("milliseconds are of", str(summary.latencies.conditions)))
     rows += [(f"networks with status {s}", f"{n:,}") for s, n in summary.statuses.items()]
     skipped = agent.get("skipped", {})
     rows += [(f"rows left out: {reason}", f"{n:,}") for reason, n in skipped.items()]

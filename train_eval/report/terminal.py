@@ -4,6 +4,7 @@ from rich.console import Group
 from rich.table import Table
 
 from train_eval.output.console import duration, foreign
+from train_eval.records.latency import Latencies
 from train_eval.records.summary import Summary
 
 _MOST_REASONS = 5
@@ -38,15 +39,21 @@ def tables(summary: Summary, top: int = 5) -> Group:
     best.add_column("accuracy", justify="right")
     best.add_column("parameters", justify="right")
     best.add_column("MACs", justify="right")
+    if summary.latencies is not None:
+        best.add_column("ms", justify="right")
     best.add_column("architecture", overflow="fold")
     for network in shown:
         best.add_row(
             f"{network.accuracy:.2%}",
             f"{network.parameters:,}",
             f"{network.macs:,}",
+            *_time(summary.latencies, network.architecture),
             foreign(network.architecture),
         )
-    lines = [_counts(summary), *_reasons(summary), stopped_early(summary), summary.warning]
+    lines = [
+        _counts(summary), *_reasons(summary), stopped_early(summary), _measured(summary),
+        summary.warning,
+    ]  # fmt: skip
     return Group(phases, best, *(foreign(line) for line in lines if line))
 
 
@@ -66,6 +73,21 @@ def stopped_early(summary: Summary) -> str:
         f"{min(epochs)} to {max(epochs)} epochs, which saved {summary.epochs_saved:.0%} of all "
         f"epochs; their rewards are predictions, and they are among no other numbers here."
     )
+
+
+def milliseconds(latencies: Latencies | None, architecture: str) -> str:
+    """A network's latency in three digits; empty if it is not known."""
+    known = None if latencies is None else latencies.milliseconds.get(architecture)
+    return "" if known is None else f"{known:.3g}" if known < 1000 else f"{known:,.0f}"
+
+
+def _time(latencies: Latencies | None, architecture: str) -> list[str]:
+    """The cell of the column that is there if latencies are."""
+    return [] if latencies is None else [milliseconds(latencies, architecture)]
+
+
+def _measured(summary: Summary) -> str:
+    return "" if summary.latencies is None else f"ms: {summary.latencies.conditions}."
 
 
 def _counts(summary: Summary) -> str:

@@ -16,6 +16,9 @@ from train_eval.training.recipe import PrecisionName
 
 _LONGEST_STEP = 1.0  # seconds
 
+_OUT_OF_MEMORY = ("allocate memory", "not enough memory", "ALLOC_FAILED", "out of memory")
+"""How torch's CPU allocators, cuBLAS, cuDNN and CUDA say it where there is no class for it."""
+
 
 def find_device(name: str | None) -> torch.device:
     """The device, without touching a GPU: environments are made in processes that fork."""
@@ -142,6 +145,13 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
+
+
+def is_out_of_memory(error: MemoryError | RuntimeError) -> bool:
+    """Whether an error of Python or torch says that there is not enough memory."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    return any(words in str(error) for words in _OUT_OF_MEMORY)
 
 
 def check_device(device: torch.device) -> None:

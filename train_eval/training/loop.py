@@ -12,7 +12,14 @@ from gym_cnnarch.evaluation import Status
 from train_eval.training import restarts
 from train_eval.training.augmentation import augment
 from train_eval.training.batches import Images, TrainingData
-from train_eval.training.device import Precision, Stopwatch, check_device, one_thread, seeded
+from train_eval.training.device import (
+    Precision,
+    Stopwatch,
+    check_device,
+    is_out_of_memory,
+    one_thread,
+    seeded,
+)
 from train_eval.training.metrics import score
 from train_eval.training.network import build_network
 from train_eval.training.optimizers import WeightAverage, make_optimizer, set_learning_rate
@@ -22,10 +29,6 @@ from train_eval.training.stopping import Decision
 
 EpochCallback = Callable[[int, float, float], None]
 """Told the number of finished epochs, the validation accuracy after the last and its mean loss."""
-
-
-_OUT_OF_MEMORY = ("allocate memory", "not enough memory", "ALLOC_FAILED", "out of memory")
-"""How torch's CPU allocators, cuBLAS, cuDNN and CUDA say it where there is no class for it."""
 
 
 class TimeLimitExceeded(Exception):
@@ -65,11 +68,9 @@ def train(
             status, message = attempt.run(architecture)
     except TimeLimitExceeded:
         status, message = "timeout", f"not finished after {recipe.time_limit:g} seconds"
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        status, message = "out_of_memory", str(error) or "out of memory"
-    except RuntimeError as error:
-        message = str(error)
-        status = "out_of_memory" if any(m in message for m in _OUT_OF_MEMORY) else "error"
+    except (MemoryError, RuntimeError) as error:
+        status = "out_of_memory" if is_out_of_memory(error) else "error"
+        message = str(error) or "out of memory"
     if data.device.type == "cuda":
         check_device(data.device)
     predicted = None

@@ -1,0 +1,129 @@
+"""How repeatable measured latencies are, and whether latencies of layers add up.
+
+Draws networks uniformly from the paper's space for CIFAR-10, and from the preset `small`; measures
+all of them twice, in five rounds each, one network at a time, one core. Prints the correlation of
+the two measurements and how far they are apart: by the mean over the rounds, by the median of all
+rounds, and by the least of the rounds' medians, which is what `cnnarch latency` reports.
+
+Then each layer that occurs is measured alone, likewise, once for each shape of its input. Networks
+are predicted by the sum of their layers. R-squared is that of the sum as it is, of a line through
+it, and of a line through the multiply-accumulates, against the first measurement:
+
+    OMP_NUM_THREADS=1 python benchmarks/latency.py --networks 50 --passes 15
+"""
+
+import argparse
+import time
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gym_cnnarch import Architecture
+from gym_cnnarch.search_space import SearchSpace
+from gym_cnnarch.shapes import count_macs, layer_shapes
+from train_eval.training.device import one_thread
+from train_eval.training.latency import conditions_of, median_of, round_medians
+from train_eval.training.network import build_network
+
+SHAPE, CLASSES, ROUNDS = (3, 32, 32), 10, 5
+CPU = torch.device("cpu")
+
+Numbers = NDArray[np.float64]
+
+
+def draw(preset: str, count: int) -> list[Architecture]:
+    space = SearchSpace.from_spec(
+        {"preset": preset, "num_classes": CLASSES, "input_shape": list(SHAPE)}
+    )
+    rng = np.random.default_rng(0)
+    return [space.sample(rng) for _ in range(count)]
+
+
+def estimates(rounds: Numbers) -> dict[str, Numbers]:
+    """(R, N) medians of rounds to (N,) milliseconds, by each way to put them together."""
+    return {
+        "mean of the rounds": rounds.mean(axis=0),
+        "median of the rounds": np.median(rounds, axis=0),
+        "least of the rounds": rounds.min(axis=0),
+    }
+
+
+def compare(first: Numbers, second: Numbers) -> None:
+    for name, one in estimates(first).items():
+        other = estimates(second)[name]
+        apart = abs(np.log(other / one))
+        order = np.corrcoef(one.argsort().argsort(), other.argsort().argsort())[0, 1]
+        print(
+            f"  {name:22} correlation {np.corrcoef(one, other)[0, 1]:.5f}, of ranks {order:.4f}; "
+            f"apart: median {np.median(apart):.2%}, nine in ten below "
+            f"{np.quantile(apart, 0.9):.2%}, most {apart.max():.1%}"
+        )
+
+
+@torch.inference_mode()
+def sums_of_layers(networks: list[Architecture], passes: int) -> Numbers:
+    """(N,) milliseconds: of the layers of each network, each measured alone."""
+    parts: dict[tuple[str, tuple[int, ...]], torch.nn.Module] = {}
+    of_network = []
+    for network in networks:
+        module = build_network(network, SHAPE, CLASSES).eval()
+        module = module.to(memory_format=torch.channels_last)
+        shapes = (SHAPE, *layer_shapes(network.layers, SHAPE))
+        keys = [(str(layer), shape) for layer, shape in zip(network.layers, shapes, strict=False)]
+        parts |= dict(zip(keys, module.children(), strict=True))
+        of_network.append(keys)
+    found = {key: [] for key in parts}
+    with one_thread():
+        for _ in range(ROUNDS):
+            for (layer, shape), module in parts.items():
+                inputs = torch.randn(1, *shape)
+                if len(shape) == 3:
+                    inputs = inputs.contiguous(memory_format=torch.channels_last)
+                found[layer, shape].append(median_of(module, inputs, max(1, passes // ROUNDS)))
+    print(f"  {len(parts)} layers, each with its input's shape, of {networks[0].layers[-1]}...")
+    return np.array([sum(min(found[key]) for key in keys) for keys in of_network])
+
+
+def r_squared(truth: Numbers, predicted: Numbers) -> float:
+    return float(1 - ((truth - predicted) ** 2).sum() / ((truth - truth.mean()) ** 2).sum())
+
+
+def fitted(truth: Numbers, by: Numbers) -> Numbers:
+    """The least-squares line."""
+    return np.polyval(np.polyfit(by, truth, 1), by)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
+    parser.add_argument("--networks", type=int, default=50, help="of each space")
+    parser.add_argument("--passes", type=int, default=15, help="of the paper's, in five rounds")
+    arguments = parser.parse_args()
+    print(conditions_of(CPU, passes=arguments.passes))
+    for preset, passes in (("small", 100), ("metaqnn", arguments.passes)):
+        started = time.monotonic()
+        networks = draw(preset, arguments.networks)
+        first, second = (
+            np.array(round_medians(networks, SHAPE, CPU, passes=passes)) for _ in range(2)
+        )
+        truth = first.min(axis=0)
+        print(
+            f"{preset}: {len(networks)} networks, {truth.min():.2f} to {truth.max():.1f} ms, "
+            f"{passes} passes, twice, {time.monotonic() - started:.0f} s"
+        )
+        compare(first, second)
+        sums = sums_of_layers(networks, passes)
+        macs = np.array([count_macs(network, SHAPE) for network in networks], float)
+        ratio = sums / truth
+        print(
+            f"  sum of layers: R-squared {r_squared(truth, sums):.4f}, of a line through it "
+            f"{r_squared(truth, fitted(truth, sums)):.4f}; sum / network {np.median(ratio):.3f}, "
+            f"{ratio.min():.3f} to {ratio.max():.3f}; the second measurement "
+            f"{r_squared(truth, second.min(axis=0)):.4f}"
+        )
+        print(f"  line through MACs: R-squared {r_squared(truth, fitted(truth, macs)):.4f}",
+              flush=True)  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

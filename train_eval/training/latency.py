@@ -1,0 +1,110 @@
+"""Architecture -> how long a forward pass takes on this machine."""
+
+import statistics
+import time
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import convert_conv2d_weight_memory_format
+
+from gym_cnnarch import Architecture, InvalidInput
+from gym_cnnarch.shapes import layer_shapes
+from train_eval.records.latency import Conditions
+from train_eval.records.run_directory import processor, versions
+from train_eval.training.device import is_out_of_memory, one_thread, seeded
+from train_eval.training.network import build_network
+
+PASSES = 50
+"""Forward passes of a network that are measured."""
+
+_ROUNDS = 5
+_WARM_UP = 2  # passes
+
+
+def conditions_of(device: torch.device, batch: int = 1, passes: int = PASSES) -> Conditions:
+    """Those under which latencies are measured on a device of this machine."""
+    name = "cpu" if device.type == "cpu" else str(device)
+    if device.type == "cuda":
+        name = torch.cuda.get_device_name(device)
+    return Conditions(name, processor(), batch, passes, versions())
+
+
+def measure(
+    networks: Sequence[Architecture],
+    input_shape: tuple[int, int, int],
+    device: torch.device,
+    batch: int = 1,
+    passes: int = PASSES,
+) -> list[float]:
+    """Milliseconds of a forward pass of each network: the least of the rounds' medians.
+
+    A median leaves single interruptions out. What else disturbs a machine lasts longer, and can
+    only make a pass slower: so all networks are measured in turn in each of five rounds, and the
+    undisturbed round counts. Networks are as ``finalize`` writes them, in float32; their weights
+    do not matter. On a CPU one core works, as in trainings.
+
+    Args:
+        networks: To measure.
+        input_shape: (channels, n, n) of an image.
+        device: Where.
+        batch: Images of a pass.
+        passes: Passes of a network, in all rounds.
+
+    Raises:
+        InvalidInput: If a batch does not fit into memory.
+    """
+    rounds = round_medians(networks, input_shape, device, batch, passes)
+    return [min(medians) for medians in zip(*rounds, strict=True)]
+
+
+def round_medians(
+    networks: Sequence[Architecture],
+    input_shape: tuple[int, int, int],
+    device: torch.device,
+    batch: int = 1,
+    passes: int = PASSES,
+) -> list[list[float]]:
+    """Of each round the networks' medians, in milliseconds; see ``measure``."""
+    each = max(1, passes // _ROUNDS)
+    try:
+        with seeded("latency", device), one_thread(), torch.inference_mode():
+            images = torch.randn(batch, *input_shape, device=device)
+            images = images.contiguous(memory_format=torch.channels_last)
+            one = lambda network: median_of(_built(network, input_shape, device), images, each)
+            return [[one(network) for network in networks] for _ in range(min(_ROUNDS, passes))]
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise InvalidInput(
+            f"A batch of {batch:,} images does not fit into memory on {device}: measure a smaller "
+            f"one."
+        ) from error
+
+
+def _built(
+    network: Architecture, input_shape: tuple[int, int, int], device: torch.device
+) -> nn.Sequential:
+    (classes,) = layer_shapes(network.layers, input_shape)[-1]
+    module = build_network(network, input_shape, classes)
+    convert_conv2d_weight_memory_format(module, torch.channels_last)
+    return module.eval().to(device)
+
+
+def median_of(module: nn.Module, images: Tensor, passes: int) -> float:
+    """Median milliseconds of a forward pass of (B, channels, n, n) images."""
+    for _ in range(_WARM_UP):
+        module(images)
+    seconds = []
+    for _ in range(passes):
+        _finish(images.device)
+        started = time.perf_counter()
+        module(images)
+        _finish(images.device)
+        seconds.append(time.perf_counter() - started)
+    return 1000 * statistics.median(seconds)
+
+
+def _finish(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

@@ -13,11 +13,10 @@ from train_eval.cli.cnnarch import TRACEBACK
 from train_eval.cli.evaluate import EvaluateCommand
 from train_eval.cli.export import ExportCommand
 from train_eval.cli.finalize import FinalizeCommand, TransferCommand
-from train_eval.cli.latency import LatencyCommand
 from train_eval.cli.predict import PredictCommand
 from train_eval.cli.report import ImportCommand, ReportCommand
 from train_eval.cli.search import SearchCommand
-from train_eval.cli.show import ShowCommand
+from train_eval.cli.show import LatencyCommand, ShowCommand
 from train_eval.cli.space import SpaceCommand
 from train_eval.cli.table import TableCommand
 from train_eval.cli.train import TrainCommand

@@ -1,4 +1,4 @@
-"""The command ``cnnarch show``."""
+"""The commands ``cnnarch show`` and ``cnnarch latency``."""
 
 import json
 import time
@@ -48,3 +48,31 @@ class ShowCommand:
                 time.sleep(_WATCH_SECONDS)
                 summary = run.summary
                 live.update(tables(summary, self.top), refresh=True)
+
+
+@dataclass
+class LatencyCommand:
+    """Measure how long a run's best networks take on this machine, and record it."""
+
+    run_dir: tyro.conf.Positional[Path]
+    """The --run-dir of a search."""
+    networks: int = 10
+    """Number of networks, the best by validation accuracy."""
+    latency_batch: int = 1
+    """Images of a forward pass."""
+    device: str | None = None
+    """Where to measure: cpu, cuda, cuda:1, ... Default: CUDA where there is one, else the CPU."""
+    json: bool = False
+    """Print what is known of this machine as JSON."""
+
+    def run(self) -> None:
+        """Measures what is not known yet, while nothing else should be at work."""
+        check_positive(self, "networks", "latency_batch")
+        run = Run(self.run_dir)
+        if not run.best(1):
+            raise InvalidInput(f"The run in {self.run_dir} has no trained network yet.")
+        found = run.latencies(self.networks, self.device, self.latency_batch)
+        if self.json:
+            print(json.dumps(found.as_json(), indent=2))
+            return
+        console.out.print(tables(run.summary, self.networks))

@@ -7,7 +7,7 @@ from gym_cnnarch.evaluation import STATUSES
 from gym_cnnarch.reward import make_reward
 
 GOOD = Evaluation(accuracy=0.9, status="ok", parameters=10, macs=10, curve=(0.5, 0.9, 0.8))
-FAILURES = [status for status in STATUSES if status != "ok"]
+FAILURES = [status for status in STATUSES if status not in ("ok", "stopped")]
 
 
 def evaluation(status: str) -> Evaluation:
@@ -54,9 +54,23 @@ def test_one_s_own_reward_is_found_by_its_name(own_rewards):
     assert make_reward("own_rewards:per_parameter")(GOOD) == pytest.approx(2 * 0.9 / 10)
 
 
+@pytest.mark.parametrize("name", ["accuracy", "last_accuracy", "own_rewards:per_parameter"])
+def test_a_stopped_training_has_the_reward_of_its_predicted_accuracy(own_rewards, name):
+    stopped = Evaluation(0.3, "stopped", 10, 10, (0.3, 0.2), predicted=0.8)
+    in_the_end = Evaluation(0.8, "ok", 10, 10)
+    assert make_reward(name, -1.0)(stopped) == make_reward(name)(in_the_end)
+
+
+@pytest.mark.parametrize(("status", "predicted"), [("stopped", None), ("ok", 0.5), ("stopped", 2)])
+def test_a_stopped_training_has_a_prediction_and_no_other_has(status, predicted):
+    with pytest.raises(InvalidInput, match="predicted accuracy"):
+        Evaluation(0.3, status, 10, 10, predicted=predicted)
+
+
 @pytest.mark.parametrize("status", STATUSES)
 def test_a_reward_is_a_float(status):
-    whole = Evaluation(accuracy=1, status=status, parameters=1, macs=1)
+    predicted = 1 if status == "stopped" else None
+    whole = Evaluation(accuracy=1, status=status, parameters=1, macs=1, predicted=predicted)
     assert isinstance(make_reward(failure_reward=-1)(whole), float)
 
 

@@ -9,6 +9,7 @@ from train_eval.records.run_directory import open_run
 from train_eval.search.agents import make_agent, search_settings
 from train_eval.search.search import Search
 from train_eval.search.settings import run_settings
+from train_eval.training.stopping import rule_settings
 
 DIGITS = "CNNArch-Digits-v0"
 
@@ -39,14 +40,44 @@ class FailingEvaluator(InstantEvaluator):
         return Evaluation(0.0, "error", 1, 1, train_seconds=0.0, message="no \x1b[2Jmemory\x07.")
 
 
+class CurveEvaluator:
+    """Six epochs in no time: a curve made of the text's hash, with failures; asks decisions."""
+
+    task = "curves"
+
+    def __init__(self):
+        self.asked = []
+
+    def evaluate(self, architecture, seed=0, decision=None):
+        self.asked.append(str(architecture))
+        one, two, three, four = hashlib.sha256(f"{seed}:{architecture}".encode()).digest()[:4]
+        parameters = 1000 + 16 * one
+        if one % 16 == 0:
+            return Evaluation(0.0, "out_of_memory", parameters, 1, message="no memory")
+        limit, speed, noise = 0.2 + two / 400, 0.2 + three / 600, four / 10_000
+        curve = ()
+        for epoch in range(1, 7):
+            curve += (limit * (1 - (1 - speed) ** epoch) + noise * (epoch % 2),)
+            if one % 16 == 1 and epoch == 4:
+                return Evaluation(max(curve), "diverged", parameters, 1, curve, 1.0, 0.01)
+            if decision is not None and decision.stops(curve, 0.01):
+                predicted = decision.predicted(curve, 0.01)
+                return Evaluation(
+                    max(curve), "stopped", parameters, 1, curve, 1.0, 0.01, predicted=predicted
+                )
+        return Evaluation(max(curve), "ok", parameters, 1, curve, 1.0, 0.01)
+
+
 def make_search(
-    run_dir, agent="metaqnn", budget=60, seed=0, lookahead=1, evaluator=None, store=None, **options
-):
+    run_dir, agent="metaqnn", budget=60, seed=0, lookahead=1, evaluator=None, store=None,
+    stopping=None, **options,
+):  # fmt: skip
     """A search on the digits' space, with the store and run that it writes."""
     evaluator = evaluator or InstantEvaluator()
     env = make_env(DIGITS, evaluator=evaluator)
     settings = search_settings(agent, budget, {})
-    described = run_settings(env, settings, seed, budget, lookahead)
+    rule = None if stopping is None else rule_settings(stopping)
+    described = run_settings(env, settings, seed, budget, lookahead, stopping=rule)
     store = open_run(run_dir, described, store)
     search = Search(
         env,

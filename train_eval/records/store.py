@@ -223,13 +223,12 @@ class Store:
 
         A training that the run stopped early, else the whole one that all runs share.
         """
-        if settings.stopping is not None:
-            rows = self._read(
-                f"{_SELECT['stopped']} WHERE run = ? AND architecture = ?",
-                (settings.run, str(architecture)),
-            )
-            if rows:
-                return self._decoded(rows[0], _stopped)
+        rows = self._read(
+            f"{_SELECT['stopped']} WHERE run = ? AND architecture = ?",
+            (settings.run, str(architecture)),
+        )
+        if rows:
+            return self._decoded(rows[0], _stopped)
         return self.find(settings.task, architecture, settings.evaluation_seed)
 
     def add_in_run(

@@ -15,6 +15,8 @@ from train_eval.records.store import EpisodeRecord, RunRecord, Store, StoreError
 
 NETWORK = Architecture.parse("[C(8,3,1), SM(10)]")
 GOOD = Evaluation(0.1 + 0.2, "ok", 5130, 9728, (0.1, 0.1 + 0.2), 1.5, 0.003)
+HALF = Architecture.parse("[GAP(10)]")
+STOPPED = Evaluation(0.3, "stopped", 20, 128, (0.3, 0.2), 0.7, 0.003, predicted=0.1 + 0.2)
 WORSE = Evaluation(0.2, "diverged", 5130, 9728, (), None, None, "no learning rate")
 
 SETTINGS = RunSettings(
@@ -196,6 +198,7 @@ def filled(path):
     store.add("task", NETWORK, 1, replace(WORSE, message="not a number"))
     records = [EpisodeRecord(i, (i, 10), 0.5, str(NETWORK), 0.3, i == 0) for i in range(3)]
     store.add_episodes(SETTINGS.run, records)
+    store.add_in_run(SETTINGS, HALF, STOPPED)
     store.finish_run(SETTINGS.run)
     return store
 
@@ -219,6 +222,11 @@ CHANGES = {
         "run": "other", "number": 9, "actions": "[1]", "epsilon": 0.4, "architecture": "[SM(10)]",
         "reward": b"\x00", "new": 1,
     },
+    "stopped": {
+        "run": "other", "architecture": "[SM(10)]", "accuracy": 0.29, "predicted": 0.31,
+        "curve": "[]", "parameters": 21, "macs": 1, "train_seconds": None, "learning_rate": 0.004,
+        "finished_at": "never",
+    },
 }  # fmt: skip
 
 
@@ -241,6 +249,9 @@ def test_any_value_that_was_changed_afterwards_is_noticed_when_it_is_damaged(
         list(store.evaluations("task"))
         list(store.evaluations("other"))
         store.find("task", NETWORK, 7)
+        for network in (HALF, Architecture.parse("[SM(10)]")):
+            store.find_in_run(SETTINGS, network)
+        store.copy_run("other", SETTINGS)
         for run in (SETTINGS.run, "other"):
             store.find_run(run)
             store.episodes(run)

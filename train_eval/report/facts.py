@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,10 @@ def command(summary: Summary) -> str:
     settings = summary.settings
     agent = dict(settings.agent)
     plain = (settings.reward, settings.failure_reward, settings.evaluation_seed)
+    stopping = dict(settings.stopping or {})
     if plain != ("accuracy", 0.0, 0) or settings.observe_size != "bin":
+        return ""
+    if stopping.pop("kernel", "rbf") != "rbf":
         return ""
     known = recorded_images(Path(summary.run_dir))
     words = ["cnnarch", "search", "--env", settings.env]
@@ -70,10 +74,20 @@ def command(summary: Summary) -> str:
     if "schedule" in agent:
         phases = (f"{epsilon:g}:{networks}" for epsilon, networks in agent.pop("schedule"))
         words += ["--schedule", *phases]
-    for name in ("alpha", "replay", "network"):
+    for name in ("alpha", "replay", "trace_decay", "network"):
         if name in agent:
-            words += [f"--{name}", str(agent.pop(name))]
+            words += [f"--{name.replace('_', '-')}", str(agent.pop(name))]
+    words += _stopping(stopping)
     return "" if agent else shlex.join([*words, "--run-dir", summary.run_dir])
+
+
+def _stopping(rule: Mapping[str, Any]) -> list[str]:
+    """The options of ``--stop-early``."""
+    words = []
+    for name, value in rule.items():
+        values = value if isinstance(value, list | tuple) else [value]
+        words += ["--stop-early" if name == "rule" else f"--{name}", *map(str, values)]
+    return words
 
 
 def _specification(option: str, spec: Any) -> list[str]:

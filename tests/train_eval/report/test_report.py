@@ -149,7 +149,7 @@ def test_failures_are_in_tables_of_their_own(capsys, tmp_path):
     summary = summarise(tmp_path / "run", store, name)
     status, out, _ = cnnarch(capsys, "show", tmp_path / "run")
     assert status == 0
-    assert "of the networks that did not fail" in out
+    assert "of the networks that were trained to their end" in out
     counts = {way.status: way.networks for way in summary.failures}
     assert re.search(rf"failed: .*{counts['diverged']} diverged", " ".join(out.split()))
     assert summary.warning in " ".join(out.split())
@@ -166,10 +166,20 @@ def test_a_run_in_which_every_network_failed_has_a_page(tmp_path):
     assert not (tmp_path / "out" / "accuracy.svg").exists()
 
 
-def test_the_command_on_the_page_is_that_of_the_run(capsys, tmp_path):
+THREE = ("--recipe", "digits", "epochs=3", "train_size=200")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("--agent", "local_search", "--network", "[C(8,3,1), P(2,2), SM(10)]"),
+        ("--trace-decay", 0.5, "--stop-early", "prediction", "--delta", 0.9, *THREE),
+        ("--agent", "uniform", "--stop-early", "halving", "--rungs", 1, 2, *THREE),
+    ],
+)
+def test_the_command_on_the_page_is_that_of_the_run(capsys, tmp_path, given):
     folder = tmp_path / "a run"
-    given = ("--agent", "local_search", "--network", "[C(8,3,1), P(2,2), SM(10)]", "--budget", 3)
-    assert cnnarch(capsys, *search(folder, *given))[0] == 0
+    assert cnnarch(capsys, *search(folder, *given, "--budget", 3))[0] == 0
     before = recorded(capsys, folder)
     program, *words = shlex.split(command(Run(folder).summary))
     assert program == "cnnarch"

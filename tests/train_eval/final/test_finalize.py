@@ -79,7 +79,7 @@ def test_networks_are_tested_and_described(capsys, finalized):
     assert f"{results['networks'][0]['test_error']:.2%}" in out
     cnnarch(capsys, "report", finalized)
     page = (finalized / "report" / "report.html").read_text()
-    assert f"<b>{results['networks'][0]['test_error']:.2%}</b> test error" in page
+    assert f"<b>{1 - results['networks'][0]['test_error']:.2%}</b> test accuracy" in page
 
 
 def test_onnx_gives_the_same_probabilities(finalized):

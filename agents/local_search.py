@@ -23,11 +23,11 @@ class LocalSearch:
         seed: Seed of all draws.
         sequences: The legal action sequences.
         initial: Number of networks of which the best is a start.
-        network: The network from which the first climb starts, such as one that is in use; None
-            for a start like the others.
+        networks: The best of these is the first start, such as one that is in use; none for a start
+            like the others.
 
     Raises:
-        ValueError: If ``initial`` is below 1, or ``network`` is not one of the space.
+        ValueError: If ``initial`` is below 1, or one of ``networks`` is not of the space.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class LocalSearch:
         *,
         sequences: Sequences,
         initial: int = 10,
-        network: Actions | None = None,
+        networks: tuple[Actions, ...] = (),
     ) -> None:
         if initial < 1:
             raise ValueError(f"initial must be at least 1, but is {initial}.")
@@ -50,10 +50,10 @@ class LocalSearch:
         self._present: Actions | None = None
         self._waiting: deque[Actions] = deque()
         self._start_anew()
-        if network is not None:
-            if not sequences.is_complete(network):
-                raise ValueError(f"network {network} is not one of the space.")
-            self._waiting, self._starting = deque([network]), 1
+        if networks:
+            if not all(map(sequences.is_complete, networks)):
+                raise ValueError(f"networks are not all of the space: {networks}.")
+            self._waiting, self._starting = deque(networks), len(networks)
 
     def act(self, observation: Observation, action_mask: NDArray[Any]) -> int:
         """The next action of the neighbour, or of the network of a start."""

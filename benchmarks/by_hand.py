@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from gym_cnnarch import Architecture
+from gym_cnnarch import Architecture, InvalidInput, SearchSpace
 from gym_cnnarch.shapes import count_parameters
 from train_eval import run_search
 from train_eval.data.sources import load_own_validation, load_train_and_test
@@ -38,8 +38,18 @@ from train_eval.search.search import Learned, Search
 from train_eval.training.batches import Images
 from train_eval.training.recipe import Recipe
 
-BY_HAND = ((16, False), (32, True), (32, True), (64, True))
-"""Filters of each convolution, and whether a pooling follows."""
+Design = tuple[tuple[int, bool], ...]
+"""Filters of each convolution of 3x3, and whether a pooling follows."""
+
+BY_HAND: Design = ((16, False), (32, True), (32, True), (64, True))
+
+HABITS: tuple[Design, ...] = (
+    BY_HAND,
+    ((16, True), (32, True), (64, True)),
+    ((32, True), (64, True), (64, True)),
+    ((16, False), (16, True), (32, False), (32, True), (64, False), (64, True)),
+)
+"""What else is written by hand; the search begins with them."""
 
 SPACE = {
     "max_layers": 9,
@@ -117,15 +127,24 @@ def train_by_hand(
     return accuracy(test), sum(p.numel() for p in network.parameters()), epochs
 
 
-def in_words(shape: tuple[int, int, int], num_classes: int) -> str:
-    """The network written by hand as text, from which the search begins."""
+def in_words(design: Design, shape: tuple[int, int, int], num_classes: int) -> str:
+    """A network as text."""
     size, layers = shape[1], []
-    for number, (filters, pooled) in enumerate(BY_HAND, start=1):
+    for number, (filters, pooled) in enumerate(design, start=1):
         layers.append(f"C({filters},3,1)")
-        if pooled and size >= (2 if number == len(BY_HAND) else 6):  # 3x3 must still fit
+        if pooled and size >= (2 if number == len(design) else 6):  # 3x3 must still fit
             layers.append("P(2,2)")
             size //= 2
     return f"[{', '.join(layers)}, SM({num_classes})]"
+
+
+def is_within(network: str, space: SearchSpace) -> bool:
+    """Whether a network is one of the space."""
+    try:
+        space.validate(Architecture.parse(network))
+    except InvalidInput:
+        return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -141,15 +160,15 @@ def search_and_finalize(
     dataset: str, image_size: int | None, data: FinalData, seconds: float, seed: int, share: float,
     max_parameters: int | None,
 ) -> Searched:  # fmt: skip
-    """Searches from the network written by hand for a share of the time, then trains the best.
+    """Searches from networks written by hand for a share of the time, then trains the best.
 
-    The network to begin with is trained first, which tells how long trainings take here. No network
-    may cost so much more that its final training would have fewer than ten passes over the images.
+    The first is trained to know how long trainings take here. No network may cost so much more that
+    its final training would have fewer than ten passes over the images.
     """
     started = cpu_seconds()
     validation: float = 0.2 if len(data.images) < 10_000 else 2000
     recipe = {"preset": "own-quick", "validation_size": validation, "image_size": image_size}
-    first = in_words(data.input_shape, len(data.class_names))
+    habits = [in_words(habit, data.input_shape, len(data.class_names)) for habit in HABITS]
     space: dict[str, Any] = {**SPACE, "max_parameters": max_parameters}
 
     def within_time(search: Search) -> Iterable[Learned]:
@@ -161,15 +180,15 @@ def search_and_finalize(
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
 
-        def search(name: str, budget: int, space: dict[str, Any]) -> Run:
+        def search(name: str, budget: int, networks: list[str]) -> Run:
             return run_search(
                 "CNNArch-v0", "local_search", budget, run_dir=folder / name, seed=seed,
-                agent_settings={"network": first}, store=folder / "results.sqlite",
+                agent_settings={"networks": networks}, store=folder / "results.sqlite",
                 executor="inline", follow=within_time, dataset=dataset, search_space=space,
                 recipe=recipe, device="cpu",
             )  # fmt: skip
 
-        known = search("first", 1, space).networks[0]
+        known = search("first", 1, habits[:1]).networks[0]
         took = cpu_seconds() - started
         full = Recipe.from_spec(recipe)
         held_out = validation if validation > 1 else int(len(data.images) / 0.9 * validation)
@@ -177,8 +196,11 @@ def search_and_finalize(
         seen = full.epochs_of(trained) * (trained + held_out / 3)  # going forward alone is a third
         a_pass = took / seen * len(data.images)
         passes = seconds * (1 - share) / a_pass
-        space["max_macs"] = int(known.macs * max(1.0, passes / LEAST_PASSES))
-        run = search("all", 10_000, space)
+        space["max_macs"] = int(known.macs * max(1.25, passes / LEAST_PASSES))
+        legal = SearchSpace.from_spec(
+            space, input_shape=data.input_shape, num_classes=len(data.class_names)
+        )
+        run = search("all", 10_000, [habit for habit in habits if is_within(habit, legal)])
         tried = len(run.networks)
         searched = cpu_seconds() - started
         passes = (seconds - searched) / (a_pass * run.best()[0].macs / known.macs)
@@ -226,7 +248,7 @@ def main() -> None:
         if arguments.only != "hand":
             largest = None
             if arguments.no_larger:
-                text = in_words(data.input_shape, len(data.class_names))
+                text = in_words(BY_HAND, data.input_shape, len(data.class_names))
                 largest = count_parameters(Architecture.parse(text), data.input_shape)
             one = search_and_finalize(
                 dataset, size, data, seconds, seed, arguments.search_share, largest

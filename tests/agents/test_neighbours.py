@@ -83,11 +83,12 @@ def test_local_search_needs_a_start():
         LocalSearch(ACTIONS, sequences=SEQUENCES, initial=0)
 
 
-def test_local_search_begins_with_the_network_that_it_is_given():
-    network = propose(LocalSearch(ACTIONS, 5, sequences=SEQUENCES, initial=1))
-    agent = LocalSearch(ACTIONS, seed=1, sequences=SEQUENCES, network=network)
-    assert propose(agent) == network
-    learn(agent, network, 0.5)
-    assert propose(agent) in neighbours(network, ACTIONS, SEQUENCES)
-    with pytest.raises(ValueError, match="not one of the space"):
-        LocalSearch(ACTIONS, sequences=SEQUENCES, network=(0,))
+def test_local_search_begins_with_the_best_of_the_networks_that_it_is_given():
+    worse, better = EVERY[3], EVERY[-3]
+    agent = LocalSearch(ACTIONS, seed=1, sequences=SEQUENCES, networks=(worse, better))
+    assert [propose(agent), propose(agent)] == [worse, better]
+    learn(agent, worse, 0.4)
+    learn(agent, better, 0.5)
+    assert propose(agent) in neighbours(better, ACTIONS, SEQUENCES)
+    with pytest.raises(ValueError, match="not all of the space"):
+        LocalSearch(ACTIONS, sequences=SEQUENCES, networks=((0,),))

@@ -54,9 +54,9 @@ class SearchCommand(StoppingOptions, ExecutorOptions, EvaluatorOptions):
     schedule: tuple[str, ...] = ()
     """Epsilon schedule as EPSILON:NETWORKS, such as `--schedule 1.0:80 0.5:40 0.1:30`, scaled to
     the budget if that is given. Default: the paper's."""
-    network: str | None = None
-    """The network from which local_search begins, such as the one that you use now:
-    "[C(16,3,1), P(2,2), SM(10)]". Default: the best of ten that are drawn."""
+    network: tuple[str, ...] = ()
+    """Networks, of which local_search begins with the best, such as the one that you use now:
+    "[C(16,3,1), P(2,2), SM(10)]". Default: ten that are drawn."""
     lookahead: int | None = None
     """Episodes that the agent may act ahead of what it has learned; 1 is the paper's algorithm. The
     run depends on it, and not on the number of workers. Default: the recorded one of a run that is
@@ -114,13 +114,13 @@ class SearchCommand(StoppingOptions, ExecutorOptions, EvaluatorOptions):
                 f"--alpha, --replay, --trace-decay and --schedule are options of metaqnn: leave "
                 f"them out for {self.agent}."
             )
-        if self.network is None:
+        if not self.network:
             return given
         if self.agent != "local_search":
             raise InvalidInput(
                 f"--network is where local_search begins: leave it out for {self.agent}."
             )
-        return {"network": str(Architecture.parse(self.network))}
+        return {"networks": [str(Architecture.parse(text)) for text in self.network]}
 
 
 class _Display:

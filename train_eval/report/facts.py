@@ -74,9 +74,11 @@ def command(summary: Summary) -> str:
     if "schedule" in agent:
         phases = (f"{epsilon:g}:{networks}" for epsilon, networks in agent.pop("schedule"))
         words += ["--schedule", *phases]
-    for name in ("alpha", "replay", "trace_decay", "network"):
+    for name in ("alpha", "replay", "trace_decay"):
         if name in agent:
             words += [f"--{name.replace('_', '-')}", str(agent.pop(name))]
+    if "networks" in agent:
+        words += ["--network", *agent.pop("networks")]
     words += _stopping(stopping)
     return "" if agent else shlex.join([*words, "--run-dir", summary.run_dir])
 

@@ -131,8 +131,9 @@ def make_agent(settings: Mapping[str, Any], space: SearchSpace, seed: int) -> Ag
             arguments["schedule"] = EpsilonSchedule(phases)
         if "sequences" in inspect.signature(make).parameters:
             sequences = arguments["sequences"] = ActionSequences(space)
-            if isinstance(arguments.get("network"), str):
-                arguments["network"] = sequences.of(Architecture.parse(arguments["network"]))
+            if name == "local_search":
+                texts = arguments.get("networks", ())
+                arguments["networks"] = tuple(sequences.of(Architecture.parse(t)) for t in texts)
         agent: Agent = make(len(space.actions), seed, **arguments)
     except (TypeError, ValueError) as error:
         given = {key: value for key, value in settings.items() if key != "name"}

@@ -59,8 +59,7 @@ class BenchmarkCommand(EvaluatorOptions):
         if self.first_seed < 0:
             raise InvalidInput(f"--first-seed must be at least 0, but is {self.first_seed}.")
         check_plots()
-        if self.trains():
-            console.sign_of_life()
+        console.note(f"Comparing agents on {self.env}.")  # before what takes seconds
         env = make_env(self.env, **self.kwargs())
         evaluator = training_evaluator(env)
         on_gpu = evaluator is not None and evaluator.data.device.type != "cpu"

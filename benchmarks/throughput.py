@@ -1,7 +1,7 @@
-"""Measures how well a search uses two cores.
+"""Measures how well a search uses two cores, or several processes one GPU.
 
 Trains the same networks in four settings, one torch thread a process, and prints networks per hour
-and the ratio 2 / 1 of each pair, with medians:
+and the ratio 2 / 1 of each pair, with medians (of one GPU `benchmarks/gpu.py` asks the same):
 
 - search: `LocalExecutor` with 1 worker and with 2, in turn; the same random walk, lookahead 8,
   store on disk. Worker processes are started before the clock.
@@ -29,7 +29,7 @@ from gym_cnnarch import Architecture
 from train_eval import run_search
 from train_eval.cli.options import specification
 from train_eval.environments import make_env
-from train_eval.parallel.executors import LocalExecutor
+from train_eval.parallel.executors import LocalExecutor, worker_environments
 from train_eval.parallel.task import evaluation_task
 from train_eval.search.search import Learned, Search
 
@@ -72,7 +72,7 @@ def search(arguments: dict[str, Any], workers: int, budget: int, folder: Path) -
         seconds = time.perf_counter() - started
         timed.extend([seconds, 1 - search.waited_seconds / seconds])
 
-    with LocalExecutor([{}] * workers) as executor:
+    with LocalExecutor(worker_environments(workers, arguments["device"])) as executor:
         warm_up = Architecture.parse(f"[SM({env.search_space.num_classes})]")
         for future in [executor.submit(task, warm_up, 0) for _ in range(workers)]:
             future.result()

@@ -13,7 +13,7 @@ from train_eval.environments import make_env, needs_training
 from train_eval.final.candidates import Candidate, candidates, named_candidates
 from train_eval.final.latency import check_within, measure_latencies, within
 from train_eval.final.recipe import FinalRecipe
-from train_eval.final.testing import evaluate, write_results
+from train_eval.final.testing import evaluate, write_latencies, write_results
 from train_eval.final.training import Final, FinalTask
 from train_eval.parallel.executors import LocalExecutor, worker_environments
 from train_eval.parallel.worker import WorkerDied, WorkerHung
@@ -114,8 +114,9 @@ def finalize(
     task = final_task(evaluator, recipe, place, chosen)
     ended = train_all(chosen, task, seed, workers, watch)
     results = evaluate(chosen, place, ended, len(evaluator.data.validation), test, ensemble, device)
+    write_results(place, results, onnx)
     good = [row.architecture for row in results.networks]
-    write_results(place, results, onnx, measure_latencies(summary, good, device, latency_batch))
+    write_latencies(place, results, measure_latencies(summary, good, device, latency_batch))
     return results
 
 

@@ -104,17 +104,8 @@ def predict(
     return answers
 
 
-def write_results(
-    folder: Path, results: FinalResults, onnx: bool, latencies: Latencies | None = None
-) -> None:
-    """Writes the results, adds to each network's card its scores or what failed, and exports it.
-
-    Args:
-        folder: Where the networks' files are.
-        results: What is written.
-        onnx: Whether to export networks to ONNX.
-        latencies: Go into the cards too; None if they were not measured.
-    """
+def write_results(folder: Path, results: FinalResults, onnx: bool) -> None:
+    """Writes the results, adds to each network's card its scores or what failed, and exports it."""
     results.save(folder)
     for row in results.networks:
         scores = {
@@ -123,8 +114,7 @@ def write_results(
             "test_error": row.test_error,
         }
         known = {name: score for name, score in scores.items() if score is not None}
-        latency = None if latencies is None else latencies.of(row.architecture)
-        _add_to_card(folder / f"{row.name}.json", scores=known, latency=latency)
+        _add_to_card(folder / f"{row.name}.json", scores=known)
     for lost in results.failed:
         if (folder / f"{lost.name}.json").is_file():
             _add_to_card(
@@ -134,10 +124,15 @@ def write_results(
         export_onnx(load_network(folder / row.name), folder / f"{row.name}.onnx")
 
 
+def write_latencies(folder: Path, results: FinalResults, latencies: Latencies) -> None:
+    """Adds to each network's card how long it takes, and where that was measured."""
+    for row in results.networks:
+        _add_to_card(folder / f"{row.name}.json", latency=latencies.of(row.architecture))
+
+
 def _add_to_card(file: Path, **known: Any) -> None:
     card = json.loads(file.read_text())
     card.pop("failed", None)
-    known = {name: value for name, value in known.items() if value is not None}
     replace_json(file, sealed(card | known))
 
 

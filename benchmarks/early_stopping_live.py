@@ -89,7 +89,7 @@ def main() -> None:
     evaluator = needs_training(env, ENV)
     evaluator.prepare()  # the images are read in no search's time
     cores = os.cpu_count()
-    print(f"{platform.processor()}, {cores} cores, torch {torch.__version__}; {RECIPE}; {SPACE}\n")
+    print(f"{platform.machine()}, {cores} cores, torch {torch.__version__}; {RECIPE}; {SPACE}\n")
     print(
         "| seed | rule | epochs | stopped | wall s | own s | networks / wall h | networks / own h "
         "| the search itself | best | best five, mean | anew: best | anew: mean |\n"

@@ -128,8 +128,8 @@ class StoppingOptions:
     eta: float | None = None
     """With halving: one of eta networks goes on. Default: 3."""
     rungs: tuple[int, ...] = ()
-    """With halving: after how many epochs to decide, such as `--rungs 1 3 9`, which is the default
-    for 20 epochs, and is scaled to others."""
+    """With halving: numbers of epochs after which it decides. Default: 1 3 9 of 20 epochs, scaled
+    to the recipe's."""
     first: int | None = None
     """With either: networks that are trained to their end before one is stopped. Default: 100 with
     prediction, 20 with halving."""

@@ -71,7 +71,7 @@ def stopped_early(summary: Summary) -> str:
     return (
         f"{len(stopped)} of {len(summary.networks)} networks were stopped early, after "
         f"{min(epochs)} to {max(epochs)} epochs, which saved {summary.epochs_saved:.0%} of all "
-        f"epochs; their rewards are predictions, and they are among no other numbers here."
+        f"epochs; their rewards are predictions, and no accuracy here is of them."
     )
 
 

@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 
 from gym_cnnarch import Architecture, InvalidInput
-from tests.helpers.instant import make_search
+from tests.helpers.instant import CurveEvaluator, make_search
+from train_eval import Run
 from train_eval.parallel.executors import InlineExecutor
 from train_eval.parallel.ray_cluster import RayExecutor
 from train_eval.parallel.task import EvaluationTask
 from train_eval.parallel.worker import WorkerDied
 from train_eval.training.evaluator import TrainingEvaluator
+from train_eval.training.stopping import Halving, Prediction
 
 ray = pytest.importorskip("ray")
 cluster_utils = pytest.importorskip("ray.cluster_utils")
@@ -27,10 +29,10 @@ HELPERS = str(Path(__file__).parents[2] / "helpers")  # of the evaluators that w
 pytestmark = pytest.mark.filterwarnings("default")  # Ray's own
 
 
-def search_with(run_dir, executor, evaluate, after=lambda: None):
+def search_with(run_dir, executor, evaluate, after=lambda: None, **options):
     """Episodes and Q-values of a search; ``after`` is called after each episode."""
     search, store, run = make_search(
-        run_dir, budget=24, lookahead=6, executor=executor, evaluate=evaluate
+        run_dir, budget=24, lookahead=6, executor=executor, evaluate=evaluate, **options
     )
     for _ in search:
         after()
@@ -62,7 +64,7 @@ def cluster(monkeypatch):
 
 
 def test_searches_on_a_cluster_equal_searches_here(tmp_path, cluster):
-    """With random delays, with real training, and while one of two busy nodes is lost."""
+    """With random delays, real training, rules that stop it, and while a busy node is lost."""
     evaluator = TrainingEvaluator(**SETTINGS)
     trained = search_with(tmp_path / "here", InlineExecutor(), evaluator.evaluate)
     instant = search_with(tmp_path / "instant", InlineExecutor(), None)
@@ -78,6 +80,13 @@ def test_searches_on_a_cluster_equal_searches_here(tmp_path, cluster):
         assert len(list(notes.glob("pid-*"))) == 2  # both nodes had a part
 
         assert search_with(tmp_path / "trained", executor, training) == trained
+
+        curves = EvaluationTask("instant:CurveEvaluator", {}, "curves")
+        for rule in (Prediction(delta=0.6, best=1, first=10), Halving(rungs=(1, 3), first=5)):
+            options = {"evaluator": CurveEvaluator(), "stopping": rule}
+            decided = search_with(tmp_path / f"{rule} here", InlineExecutor(), None, **options)
+            assert search_with(tmp_path / f"{rule}", executor, curves, **options) == decided
+            assert Run(tmp_path / f"{rule}").summary.stopped
 
         def lose_the_second_node():
             """Once, at a moment when both nodes are at work, which may take a few networks."""

@@ -22,10 +22,12 @@ from gym_cnnarch.errors import InvalidInput
 from gym_cnnarch.evaluation import Evaluation, Evaluator
 from gym_cnnarch.info import InfoKind, full_info, no_result, numeric_info
 from gym_cnnarch.mdp import ObserveSize, Spent, compile_mdp
+from gym_cnnarch.objectives import Objectives
 from gym_cnnarch.observation import Observation, ObservationKind, make_observer
-from gym_cnnarch.reward import make_reward
+from gym_cnnarch.reward import Reward, is_vector, make_reward
 
 InvalidAction = Literal["terminate", "raise"]
+StepReward = float | NDArray[np.float32]
 _INTEGERS = (int, np.int64)
 
 
@@ -74,6 +76,13 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
     0 until the terminal step, then the evaluation's reward: by default the best validation accuracy
     over the epochs, in [0, 1], and `failure_reward` for a network whose training failed.
 
+    A list of objectives, such as `reward=["accuracy", "-parameters"]`, makes the reward a vector,
+    (k,) float32, as in MO-Gymnasium; `env.unwrapped.reward_space` is its `Box`. Objectives are
+    `accuracy`, `-parameters` and `-macs`. A cost is 0 for the cheapest network of the space and -1
+    for the dearest (or the limit, where one is set), on a logarithmic scale. A failed training has
+    `failure_reward` as its accuracy, and its costs; an illegal action gives the worst of
+    everything: accuracy 0 and costs -1. See docs/objectives.md.
+
     ## Starting State
     The empty network: all fields 0 but the size.
 
@@ -115,7 +124,10 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
     - `seed`: the seed of the evaluation (0), not of the environment. Where an evaluator has several
       results for a network (a table), the environment's generator chooses instead.
     - `reward`: `"accuracy"`, `"last_accuracy"`, or `"module:function"` (or
-      `"path/to/file.py:function"`) from `Evaluation` to float.
+      `"path/to/file.py:function"`) from `Evaluation` to float; a scalarisation,
+      `{"name": "linear", "weights": {"accuracy": 1, "-parameters": 0.1}}` or
+      `{"name": "mnasnet", "target": 100000, "cost": "parameters", "exponent": -0.07}`; or a list of
+      objectives for a vector.
     - `failure_reward`: the reward of a failed evaluation (0.0).
     - `invalid_action`: `"terminate"` or `"raise"`.
     - `observe_size`: `"bin"` or `"exact"`.
@@ -140,7 +152,7 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
         evaluator: str | Evaluator | None = None,
         dataset: str | None = None,
         seed: int = 0,
-        reward: str = "accuracy",
+        reward: str | dict[str, Any] | Sequence[str] = "accuracy",
         failure_reward: float = 0.0,
         invalid_action: InvalidAction = "terminate",
         observe_size: ObserveSize = "bin",
@@ -184,7 +196,21 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
             search_space, self.evaluator, dataset, evaluator_settings.get("recipe")
         )
         self.evaluator = restrict(self.evaluator, self.search_space)
-        self.reward_function = make_reward(reward, failure_reward)
+        self.reward_function = make_reward(reward, failure_reward, self.search_space)
+        self.objectives: tuple[str, ...] = ()  # of a vector
+        self.no_reward: Reward = 0.0
+        self.worst_reward: Reward = 0.0
+        if is_vector(reward):
+            objectives = Objectives(tuple(reward), self.search_space)
+            self.objectives = objectives.names
+            self.no_reward = (0.0,) * len(objectives.names)
+            self.worst_reward = objectives.worst(0.0)
+            low = objectives.worst(min(0.0, failure_reward))
+            high = objectives.best(max(1.0, failure_reward))
+            self.reward_space = gym.spaces.Box(
+                np.array(low, np.float32), np.array(high, np.float32)
+            )
+            self.reward_dim = len(objectives.names)
         self.evaluation_seed = seed
         self.observe_size: ObserveSize = observe_size
         self.invalid_action = invalid_action
@@ -213,7 +239,9 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
         self._ended = False
         return self.observer.of(self._state, self._spent), self._info({})
 
-    def step(self, action: np.int64 | int) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+    def step(
+        self, action: np.int64 | int
+    ) -> tuple[Observation, StepReward, bool, bool, dict[str, Any]]:
         """Adds a layer; a terminator evaluates the network.
 
         Raises:
@@ -227,12 +255,12 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
         self._state, self._spent, self._mask = self._mdp.after(self._state, self._spent, action)
         self._layers.append(self.search_space.actions[action])
         self._ended = bool(self._mdp.terminal[self._state])
-        reward = 0.0
+        reward = self.no_reward
         result: dict[str, Any] = {}
         if self._ended:
             reward, result = self.judge(Architecture(tuple(self._layers)), self.np_random)
         observation = self.observer.of(self._state, self._spent)
-        return observation, reward, self._ended, False, self._info(result)
+        return observation, _as_given(reward), self._ended, False, self._info(result)
 
     def action_masks(self) -> NDArray[np.bool_]:
         """(A,) bool, the legal actions; the name is sb3-contrib's."""
@@ -293,10 +321,11 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
             raise self.illegal(self._state, self._spent, action)
         return legal
 
-    def _end_illegally(self) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+    def _end_illegally(self) -> tuple[Observation, StepReward, bool, bool, dict[str, Any]]:
         self._ended = True
         observation = self.observer.of(self._state, self._spent)
-        return observation, 0.0, True, False, self._info({"invalid_action": True})
+        info = self._info({"invalid_action": True})
+        return observation, _as_given(self.worst_reward), True, False, info
 
     def _info(self, result: dict[str, Any]) -> dict[str, Any]:
         mask = np.array(self._mask, dtype=np.int8)
@@ -304,16 +333,16 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
 
     def judge(
         self, architecture: Architecture, rng: np.random.Generator
-    ) -> tuple[float, dict[str, Any]]:
+    ) -> tuple[Reward, dict[str, Any]]:
         """The reward and info of a finished network; the generator draws if there are several."""
         if self.evaluator is None:
-            return 0.0, self.result_info(architecture, None, self.search_space)
+            return self.no_reward, self.result_info(architecture, None, self.search_space)
         seed = self._draw_seed(rng) if self._draw_seed else self.evaluation_seed
         return self._judged(architecture, self.evaluator.evaluate(architecture, seed))
 
     def judge_many(
         self, architectures: Sequence[Architecture], rngs: Sequence[np.random.Generator]
-    ) -> list[tuple[float, dict[str, Any]]]:
+    ) -> list[tuple[Reward, dict[str, Any]]]:
         """The same of several environments' networks, together where the evaluator can."""
         together = getattr(self.evaluator, "evaluate_many", None)
         if together is None or len(architectures) == 1:
@@ -329,7 +358,7 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
 
     def _judged(
         self, architecture: Architecture, evaluation: Evaluation
-    ) -> tuple[float, dict[str, Any]]:
+    ) -> tuple[Reward, dict[str, Any]]:
         if not isinstance(evaluation, Evaluation):
             raise InvalidInput(
                 f"{type(self.evaluator).__name__} must return an Evaluation of every network, but "
@@ -337,3 +366,8 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
             )
         info = self.result_info(architecture, evaluation, self.search_space)
         return self.reward_function(evaluation), info
+
+
+def _as_given(reward: Reward) -> StepReward:
+    """A vector as a new array, since wrappers write into it."""
+    return np.array(reward, dtype=np.float32) if isinstance(reward, tuple) else reward

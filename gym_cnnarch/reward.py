@@ -1,14 +1,19 @@
-"""Evaluation -> reward."""
+"""Evaluation -> reward: a number, or a vector of objectives."""
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from gym_cnnarch.errors import InvalidInput, first_line
 from gym_cnnarch.evaluation import Evaluation, import_object
+from gym_cnnarch.objectives import COSTS, OBJECTIVES, Objectives
+from gym_cnnarch.search_space import SearchSpace
 
-RewardFunction = Callable[[Evaluation], float]
+Reward = float | tuple[float, ...]
+RewardFunction = Callable[[Evaluation], Reward]
+Scalar = Callable[[Evaluation], float]
 
 
 def accuracy(evaluation: Evaluation) -> float:
@@ -21,46 +26,149 @@ def last_accuracy(evaluation: Evaluation) -> float:
     return evaluation.curve[-1] if evaluation.curve else evaluation.accuracy
 
 
-_REWARDS: dict[str, RewardFunction] = {"accuracy": accuracy, "last_accuracy": last_accuracy}
+_REWARDS: dict[str, Scalar] = {"accuracy": accuracy, "last_accuracy": last_accuracy}
 
 
-def make_reward(name: str = "accuracy", failure_reward: float = 0.0) -> RewardFunction:
+def is_vector(reward: Any) -> bool:
+    """Whether the argument ``reward`` asks for a vector."""
+    return isinstance(reward, list | tuple)
+
+
+def make_reward(reward: Any, failure_reward: float, space: SearchSpace) -> RewardFunction:
     """The reward function of an environment.
 
     Args:
-        name: ``accuracy``, ``last_accuracy``, or ``module:function`` (or
-            ``path/to/file.py:function``) for one's own.
+        reward: ``accuracy``, ``last_accuracy``, ``module:function`` (or
+            ``path/to/file.py:function``) for one's own, a scalarisation with its settings (see
+            ``linear`` and ``mnasnet``), or a list of objectives for a vector.
         failure_reward: The reward of every evaluation that failed: whose status is neither ``ok``
-            nor ``stopped``. A stopped training has the reward of its predicted accuracy: the
-            function is given an evaluation with that as its accuracy, and without a curve.
+            nor ``stopped``; in a vector, its accuracy. A stopped training has the reward of its
+            predicted accuracy: the function is given an evaluation with that as its accuracy, and
+            without a curve.
+        space: The search space, which gives costs their scale.
 
     Raises:
         InvalidInput: If there is no such reward. The returned function raises it too, if one's own
             fails or returns anything but a finite number.
     """
-    if name == "balanced_accuracy":
-        raise InvalidInput(
-            "No reward 'balanced_accuracy': set the recipe's metric=balanced_accuracy, and the "
-            "rewards accuracy and last_accuracy are balanced."
-        )
-    if not isinstance(name, str) or (name not in _REWARDS and ":" not in name):
-        raise InvalidInput(
-            f"No reward {name!r}: expected {', '.join(_REWARDS)} or 'module:function'."
-        )
-    if not isinstance(failure_reward, int | float) or not math.isfinite(failure_reward):
+    if not _is_number(failure_reward):
         raise InvalidInput(f"failure_reward must be a finite number, but is {failure_reward!r}.")
     at_failure = float(failure_reward)
-    function = _REWARDS[name] if name in _REWARDS else _own_reward(name)
+    if is_vector(reward):
+        return _vector(reward, at_failure, space)
+    function = _scalar(reward, space)
+    return lambda e: at_failure if _failed(e) else function(_with_predicted(e))
+
+
+def linear(space: SearchSpace, weights: Any) -> Scalar:
+    """The weighted sum of objectives.
+
+    With ``{"accuracy": 1, "-parameters": 0.1}`` the largest network of the space must be 10 points
+    of accuracy better than the smallest, and each doubling of the parameters counts alike.
+    """
+    if not (isinstance(weights, Mapping) and weights) or not all(
+        _is_number(weight) and weight >= 0 for weight in weights.values()
+    ):
+        raise InvalidInput(
+            f"The weights of a linear reward must be like "
+            f'{{"accuracy": 1, "-parameters": 0.1}}, numbers of at least 0, not {weights!r}.'
+        )
+    objectives = Objectives(tuple(weights), space)
+    factors = tuple(weights.values())
 
     def reward(evaluation: Evaluation) -> float:
-        if evaluation.predicted is not None:
-            return function(replace(evaluation, accuracy=evaluation.predicted, curve=()))
-        return function(evaluation) if evaluation.status == "ok" else at_failure
+        values = objectives.of(evaluation, evaluation.accuracy)
+        return float(sum(f * v for f, v in zip(factors, values, strict=True)))
 
     return reward
 
 
-def _own_reward(name: str) -> RewardFunction:
+def mnasnet(
+    space: SearchSpace, target: Any, cost: Any = "parameters", exponent: Any = -0.07
+) -> Scalar:
+    """``accuracy * (cost / target) ** exponent`` (Tan et al., MnasNet, CVPR 2019, section 3.1).
+
+    With their exponent of -0.07 a network of twice the cost must be about 5 % better.
+    """
+    if cost not in COSTS:
+        raise InvalidInput(f"The cost of a mnasnet reward is {' or '.join(COSTS)}, not {cost!r}.")
+    if not (_is_number(target) and target > 0 and _is_number(exponent) and exponent < 0):
+        raise InvalidInput(
+            f"A mnasnet reward has a target above 0 and an exponent below 0, not {target!r} and "
+            f"{exponent!r}."
+        )
+    return lambda e: float(e.accuracy * (max(getattr(e, cost), 1) / target) ** exponent)
+
+
+_SCALARISATIONS: dict[str, Callable[..., Scalar]] = {"linear": linear, "mnasnet": mnasnet}
+
+
+def _vector(names: Any, at_failure: float, space: SearchSpace) -> RewardFunction:
+    objectives = Objectives(names, space)
+    if len(objectives.names) < 2:
+        raise InvalidInput(
+            f"A vector has two objectives or more of {', '.join(OBJECTIVES)}, but came as "
+            f"{list(names)}: for one number, reward='accuracy'."
+        )
+    return lambda e: objectives.of(e, at_failure if _failed(e) else _with_predicted(e).accuracy)
+
+
+def _failed(evaluation: Evaluation) -> bool:
+    return evaluation.status not in ("ok", "stopped")
+
+
+def _with_predicted(evaluation: Evaluation) -> Evaluation:
+    """A stopped training as what it is predicted to have come to; any other as it is."""
+    if evaluation.predicted is None:
+        return evaluation
+    return replace(evaluation, accuracy=evaluation.predicted, curve=())
+
+
+def _scalar(reward: Any, space: SearchSpace) -> Scalar:
+    if isinstance(reward, Mapping):
+        return _scalarisation(reward, space)
+    if reward == "balanced_accuracy":
+        raise InvalidInput(
+            "No reward 'balanced_accuracy': set the recipe's metric=balanced_accuracy, and the "
+            "rewards accuracy and last_accuracy are balanced."
+        )
+    if isinstance(reward, str) and reward in _REWARDS:
+        return _REWARDS[reward]
+    if isinstance(reward, str) and ":" in reward:
+        return _own_reward(reward)
+    raise InvalidInput(
+        f"No reward {reward!r}: expected {', '.join(_REWARDS)}, 'module:function', settings with "
+        f"a name ({', '.join(_SCALARISATIONS)}), or a list of objectives "
+        f"({', '.join(OBJECTIVES)})."
+    )
+
+
+def _scalarisation(given: Mapping[str, Any], space: SearchSpace) -> Scalar:
+    settings = dict(given)
+    name = settings.pop("name", None)
+    make = _SCALARISATIONS.get(name) if isinstance(name, str) else None
+    if make is None:
+        raise InvalidInput(
+            f"A reward with settings has the name {' or '.join(_SCALARISATIONS)}, but came as "
+            f"{dict(given)!r}."
+        )
+    try:
+        inspect.signature(make).bind(space, **settings)
+    except TypeError as error:
+        taken = ", ".join(list(inspect.signature(make).parameters)[1:])
+        raise InvalidInput(
+            f"The reward {name} has the settings {taken}, but came with "
+            f"{', '.join(settings) or 'none'}."
+        ) from error
+    return make(space, **settings)
+
+
+def _is_number(value: Any) -> bool:
+    usual = isinstance(value, int | float) and not isinstance(value, bool)
+    return usual and math.isfinite(value)
+
+
+def _own_reward(name: str) -> Scalar:
     """The function of that name, whose failures are one sentence."""
     function = import_object(name)
     if not callable(function):

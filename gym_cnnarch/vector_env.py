@@ -15,6 +15,7 @@ from gym_cnnarch.env import CNNArchEnv
 from gym_cnnarch.errors import InvalidInput
 from gym_cnnarch.mdp import OBSERVATION_FIELDS, START, compile_mdp
 from gym_cnnarch.observation import Observation
+from gym_cnnarch.reward import is_vector
 from gym_cnnarch.table_evaluator import TableEvaluator
 from gym_cnnarch.vector_lookup import TableColumns, UniformStreams
 
@@ -26,7 +27,7 @@ class CNNArchVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
 
     Transitions, observations, masks and, with a table, rewards are array look-ups; with any other
     evaluator the networks that are finished in a step are evaluated together, or one after the
-    other.
+    other. With objectives rewards are (N, k) float32.
 
     Args:
         num_envs: N.
@@ -83,6 +84,10 @@ class CNNArchVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self._mdp = compile_mdp(self.search_space, self._env.observe_size)
         self._observer = self._env.observer
+        self._no_rewards = np.zeros(num_envs)
+        if is_vector(arguments.get("reward")):
+            self.reward_space = self._env.reward_space  # of one, as in MO-Gymnasium
+            self._no_rewards = np.zeros((num_envs, *self.reward_space.shape), np.float32)
         self._depths = self._mdp.observations[:, OBSERVATION_FIELDS.index("depth")]
         self._results = None
         countable = self.search_space.of_any_cost.count() < 2**63
@@ -152,10 +157,11 @@ class CNNArchVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
         self._add_layers(np.flatnonzero(legal), actions, cells)
         finished = legal & self._mdp.terminal.take(self._states)
         self._ended = finished | (active & ~legal)
-        rewards = np.zeros(self.num_envs)
+        rewards = self._no_rewards.copy()
         infos = self._evaluate(np.flatnonzero(finished), rewards)
         invalid = self._ended & ~finished
         if invalid.any():
+            rewards[invalid] = self._env.worst_reward
             infos |= {"invalid_action": invalid, "_invalid_action": invalid.copy()}
         terminated = self._ended
         if self.autoreset_mode == AutoresetMode.SAME_STEP and terminated.any():
@@ -235,7 +241,7 @@ class CNNArchVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
         actions = self._actions[i, : self._depths[self._states[i]]]
         return [self.search_space.actions[action] for action in actions]
 
-    def _evaluate(self, which: NDArray[np.int64], rewards: NDArray[np.float64]) -> Infos:
+    def _evaluate(self, which: NDArray[np.int64], rewards: NDArray[Any]) -> Infos:
         """The final infos of the environments whose network is finished; fills in their rewards."""
         if len(which) == 0:
             return {}
@@ -251,7 +257,7 @@ class CNNArchVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
         if self._results.choices > 1:
             choices = (self._streams.draw(which) * self._results.choices).astype(np.int64)
             cells = cells + choices * self.search_space.count()
-        rewards[which] = self._results.rewards.take(cells)
+        rewards[which] = self._results.rewards.take(cells, axis=0)
         columns = {name: column.take(cells) for name, column in self._results.columns.items()}
         return self._scattered(which, columns)
 

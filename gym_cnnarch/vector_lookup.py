@@ -21,7 +21,7 @@ class TableColumns:
         choices: R, the number of results that an evaluation can have.
         smaller: (S, A) int64, how many ways to finish a network of any cost come before those with
             this layer; summed along an episode, the architecture's rank among those of any cost.
-        rewards: (R, N) float64, by rank.
+        rewards: (R * N,) float64, by choice, then rank; (R * N, k) with k objectives.
         columns: The final info's fields, (R, N) each.
     """
 
@@ -38,13 +38,13 @@ class TableColumns:
             networks = map(space.unrank, range(space.count()))
             self._ranks = np.array([of_any_cost.rank(network) for network in networks])
         shape = (self.choices, space.count())
-        self.rewards = np.zeros(shape)
+        self.rewards = np.zeros((self.choices * space.count(), *np.shape(env.no_reward)))
         self.columns: dict[str, NDArray[Any]] = {}
         for rank in range(space.count()):
             architecture = space.unrank(rank)
             for choice in range(self.choices):
                 evaluation = evaluator.result(rank, choice)
-                self.rewards[choice, rank] = env.reward_function(evaluation)
+                self.rewards[choice * space.count() + rank] = env.reward_function(evaluation)
                 for name, value in env.result_info(architecture, evaluation, space).items():
                     if name not in self.columns:
                         dtype = object if isinstance(value, str) else type(value)

@@ -3,11 +3,16 @@
 import pytest
 
 from gym_cnnarch import Evaluation, InvalidInput
+from gym_cnnarch import reward as rewards
 from gym_cnnarch.evaluation import STATUSES
-from gym_cnnarch.reward import make_reward
+from tests.helpers.made_up_tables import SPACE
 
 GOOD = Evaluation(accuracy=0.9, status="ok", parameters=10, macs=10, curve=(0.5, 0.9, 0.8))
 FAILURES = [status for status in STATUSES if status not in ("ok", "stopped")]
+
+
+def make_reward(reward="accuracy", failure_reward=0.0):
+    return rewards.make_reward(reward, failure_reward, SPACE)
 
 
 def evaluation(status: str) -> Evaluation:

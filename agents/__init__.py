@@ -4,6 +4,8 @@ from agents.base import Agent, Episode, Sequences
 from agents.evolution import RegularizedEvolution
 from agents.local_search import LocalSearch
 from agents.metaqnn import MetaQNN
+from agents.nsga2 import NSGA2
+from agents.pareto_q import ParetoQ
 from agents.random_walk import RandomWalk
 from agents.reinforce import Reinforce
 from agents.rollout import roll_out
@@ -13,6 +15,7 @@ from agents.tpe import TPE
 from agents.uniform import Uniform
 
 __all__ = [
+    "NSGA2",
     "PAPER_SCHEDULE",
     "TPE",
     "Agent",
@@ -20,6 +23,7 @@ __all__ = [
     "EpsilonSchedule",
     "LocalSearch",
     "MetaQNN",
+    "ParetoQ",
     "RandomWalk",
     "RegularizedEvolution",
     "Reinforce",

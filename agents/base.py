@@ -18,7 +18,8 @@ class Episode:
         observations: (T + 1, k) int64, the terminal one last.
         actions: (T,) int64.
         action_masks: (T, A) bool, the legal actions at each step.
-        reward: The reward of the last step; all others are 0.
+        reward: The reward of the last step, all others being 0: a float, or (k,) float64 where the
+            environment's reward is a vector of k objectives.
 
     Raises:
         ValueError: If the shapes do not fit each other.
@@ -27,7 +28,7 @@ class Episode:
     observations: NDArray[np.int64]
     actions: NDArray[np.int64]
     action_masks: NDArray[np.bool_]
-    reward: float
+    reward: Any
 
     def __post_init__(self) -> None:
         for name, dtype in (
@@ -36,6 +37,8 @@ class Episode:
             ("action_masks", np.bool_),
         ):
             object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=dtype))
+        if np.ndim(self.reward):
+            object.__setattr__(self, "reward", np.asarray(self.reward, dtype=np.float64))
         steps = len(self.actions)
         if steps == 0 or len(self.observations) != steps + 1 or len(self.action_masks) != steps:
             raise ValueError(
@@ -70,7 +73,8 @@ class Sequences(Protocol):
 class Agent(Protocol):
     """Chooses actions and learns from finished episodes; deterministic given its seed.
 
-    Episodes are played to their end: an agent may keep track of the one that it is in.
+    Episodes are played to their end: an agent may keep track of the one that it is in. One that can
+    learn from vector rewards has an attribute ``vector_rewards`` that is true.
     """
 
     def act(self, observation: Observation, action_mask: NDArray[Any]) -> int:

@@ -12,6 +12,7 @@ class RandomWalk:
     """Every legal action equally likely: the paper's exploration phase, epsilon = 1."""
 
     epsilon = 1.0
+    vector_rewards = True
 
     def __init__(self, num_actions: int, seed: int = 0) -> None:
         self.num_actions = num_actions

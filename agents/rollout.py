@@ -36,13 +36,15 @@ def roll_out(env: Environment, agent: Agent) -> Episode:
             f"the environment with observation='multidiscrete', the default."
         )
     observations, actions, masks = [observation], [], []
-    reward, ended = 0.0, False
+    reward: Any = 0.0
+    ended = False
     while not ended:
         mask = info["action_mask"].astype(bool)
         action = int(agent.act(observation, mask))
-        observation, given, terminated, truncated, info = env.step(action)
-        reward, ended = float(given), terminated or truncated
+        observation, reward, terminated, truncated, info = env.step(action)
+        ended = terminated or truncated
         observations.append(observation)
         actions.append(action)
         masks.append(mask)
+    reward = reward if np.ndim(reward) else float(reward)
     return Episode(np.array(observations), np.array(actions), np.array(masks), reward)

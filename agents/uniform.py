@@ -20,6 +20,8 @@ class Uniform:
         sequences: What to draw from.
     """
 
+    vector_rewards = True
+
     def __init__(self, num_actions: int, seed: int = 0, *, sequences: Sequences) -> None:
         self.num_actions = num_actions
         self._sequences = sequences

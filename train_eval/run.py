@@ -26,7 +26,12 @@ from train_eval.records.run_directory import (
     recorded_settings,
 )
 from train_eval.records.summary import EpisodeRow, NetworkRow, Summary, summarise
-from train_eval.search.agents import make_agent, search_settings
+from train_eval.search.agents import (
+    check_takes_vectors,
+    default_agent,
+    make_agent,
+    search_settings,
+)
 from train_eval.search.search import Learned, Search
 from train_eval.search.settings import default_lookahead, run_settings
 from train_eval.training.stopping import Halving, Prediction, make_rule, rule_settings
@@ -42,7 +47,7 @@ Follow = Callable[[Search], Iterable[Learned]]
 
 def run_search(
     env: str = "CNNArch-Digits-v0",
-    agent: str | Agent = "metaqnn",
+    agent: str | Agent | None = None,
     budget: int | None = None,
     *,
     run_dir: str | Path,
@@ -66,7 +71,8 @@ def run_search(
     Args:
         env: Id of the environment.
         agent: ``metaqnn``, ``random_walk``, ``uniform``, ``evolution``, ``reinforce``,
-            ``module:class``, or a new agent; it must be deterministic.
+            ``module:class``, or a new agent; it must be deterministic. None for ``metaqnn``, and
+            ``nsga2`` where the reward is a vector: ``reward=["accuracy", "-parameters"]``.
         budget: Number of unique networks; None for that of the schedule, the paper's 2,700. A run
             whose agent has no schedule goes on if it is asked for more.
         run_dir: Folder of the run.
@@ -255,17 +261,25 @@ class Run:
 
 
 def _agent(
-    agent: str | Agent, given: Mapping[str, Any], budget: int | None, seed: int, env: CNNArchEnv
+    agent: str | Agent | None,
+    given: Mapping[str, Any],
+    budget: int | None,
+    seed: int,
+    env: CNNArchEnv,
 ) -> tuple[dict[str, Any], Agent, int]:
     """The agent's settings in full, the agent, and the budget, at most the space."""
     total = given["schedule"].total if "schedule" in given else PAPER_SCHEDULE.total
     budget = env.search_space.count_up_to(budget or total)
+    vector = bool(env.objectives)
+    agent = default_agent(vector) if agent is None else agent
     if isinstance(agent, str):
         settings = search_settings(agent, budget, given)
-        return settings, make_agent(settings, env.search_space, seed), budget
+        return settings, make_agent(settings, env.search_space, seed, vector), budget
     if given:
         raise InvalidInput("agent_settings are for an agent that is made by its name.")
     kind = type(agent)
+    if vector:
+        check_takes_vectors(kind.__qualname__, agent)
     return {"name": f"{kind.__module__}:{kind.__qualname__}"}, agent, budget
 
 

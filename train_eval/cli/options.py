@@ -99,6 +99,10 @@ class EvaluatorOptions(TrainingOptions):
     """How a network is judged: by training it, or by a prediction from published results."""
     curves: Path | None = None
     """The published results, a CSV file with columns net, acc_1, acc_2, ...; for the surrogate."""
+    objectives: str | None = None
+    """Objectives, with commas, for the whole front instead of one best network:
+    accuracy,-parameters, accuracy,-macs, or all three; see docs/objectives.md. Default: accuracy
+    alone."""
 
     def kwargs(self) -> dict[str, Any]:
         """The environment's keyword arguments that the options change."""
@@ -108,6 +112,8 @@ class EvaluatorOptions(TrainingOptions):
             changed |= {"evaluator": SURROGATE, "curves": curves}
         elif self.curves is not None:
             raise InvalidInput("--curves is for the surrogate: add --evaluator surrogate.")
+        if self.objectives is not None:
+            changed["reward"] = [name.strip() for name in self.objectives.split(",")]
         return changed
 
 

@@ -18,6 +18,7 @@ from train_eval.cli.options import (
 from train_eval.output import console
 from train_eval.report.terminal import tables
 from train_eval.run import run_search
+from train_eval.search.agents import default_agent
 from train_eval.search.progress import SearchProgress
 from train_eval.search.search import MAX_REPEATS, Learned, Search
 from train_eval.search.tensorboard import log_to_tensorboard
@@ -27,11 +28,12 @@ from train_eval.search.tensorboard import log_to_tensorboard
 class SearchCommand(StoppingOptions, ExecutorOptions, EvaluatorOptions):
     """Search for good networks; every trained network is kept. The same command continues it."""
 
-    agent: str = "metaqnn"
+    agent: str | None = None
     """The agent: metaqnn (tabular Q-learning with replay), random_walk (uniform over legal
     actions), uniform (over networks), evolution (regularised), local_search, reinforce (policy
     gradients with a tabular policy), thompson (Thompson sampling over mean returns), tpe (of
-    Optuna), or your own: MODULE:CLASS or PATH/FILE.py:CLASS."""
+    Optuna), or your own: MODULE:CLASS or PATH/FILE.py:CLASS. For --objectives: nsga2, pareto_q,
+    random_walk, uniform. Default: metaqnn, and nsga2 for --objectives."""
     budget: int | None = None
     """Number of unique networks to train. Default: that of the schedule, the paper's 2,700."""
     hours: float | None = None
@@ -109,17 +111,16 @@ class SearchCommand(StoppingOptions, ExecutorOptions, EvaluatorOptions):
         if self.schedule:
             given["schedule"] = _schedule(self.schedule)
         given = {name: value for name, value in given.items() if value is not None}
-        if self.agent != "metaqnn" and given:
+        agent = self.agent or default_agent(self.objectives is not None)
+        if agent != "metaqnn" and given:
             raise InvalidInput(
                 f"--alpha, --replay, --trace-decay and --schedule are options of metaqnn: leave "
-                f"them out for {self.agent}."
+                f"them out for {agent}."
             )
         if not self.network:
             return given
-        if self.agent != "local_search":
-            raise InvalidInput(
-                f"--network is where local_search begins: leave it out for {self.agent}."
-            )
+        if agent != "local_search":
+            raise InvalidInput(f"--network is where local_search begins: leave it out for {agent}.")
         return {"networks": [str(Architecture.parse(text)) for text in self.network]}
 
 

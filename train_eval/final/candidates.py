@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from gym_cnnarch import Architecture, InvalidInput
 from gym_cnnarch.shapes import count_parameters, layer_shapes
@@ -34,7 +35,8 @@ def candidates(
     Args:
         summary: The run.
         count: Their number.
-        front: Whether to leave out each that has as many parameters as a better one, or more.
+        front: Whether to choose among those alone to which none is preferable in every objective of
+            the run.
         among: Those to choose from, the best first, as many as are needed; None for all.
 
     Raises:
@@ -42,12 +44,8 @@ def candidates(
     """
     if not summary.best:
         raise InvalidInput(f"The run in {summary.run_dir} has no trained network yet.")
-    chosen: list[NetworkRow] = []
-    for row in summary.best if among is None else among:
-        if not (front and chosen and row.parameters >= chosen[-1].parameters):
-            chosen.append(row)
-        if len(chosen) == count:
-            break
+    rows = summary.best if among is None else among
+    chosen = islice(summary.front_of(rows) if front else rows, count)
     return [
         Candidate(
             f"{number:02}", Architecture.parse(row.architecture), row.accuracy, row.parameters

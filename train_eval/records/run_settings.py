@@ -16,6 +16,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "search_space": (dict,),
     "observe_size": (str,),
     "task": (str,),
+    "reward": (str, dict, list),
     "failure_reward": (int, float),
     "evaluation_seed": (int,),
     "agent": (dict,),
@@ -36,7 +37,7 @@ class RunSettings:
         observe_size: What the agent sees of the representation size.
         task: The evaluator's task: data, split and recipe.
         recipe: The recipe as it was asked for, to be read by people.
-        reward: The reward's name.
+        reward: The reward as plain data: a list of objectives makes it a vector.
         failure_reward: The reward of a failed evaluation.
         evaluation_seed: Seed of the evaluations.
         agent: The agent's name and settings.
@@ -51,7 +52,7 @@ class RunSettings:
     observe_size: ObserveSize
     task: str
     recipe: Any
-    reward: str
+    reward: Any
     failure_reward: float
     evaluation_seed: int
     agent: dict[str, Any]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gym_cnnarch import Architecture, Evaluation, InvalidInput, __version__
+from gym_cnnarch.reward import Reward
 from train_eval.records.rows import COLUMNS, FORMAT, MIGRATIONS, TABLES, digest, sealed, unsealed
 from train_eval.records.run_settings import RunSettings
 
@@ -43,7 +44,7 @@ class EpisodeRecord:
         actions: The agent's actions.
         epsilon: The agent's share of random actions then; None for agents without.
         architecture: Canonical text.
-        reward: The reward.
+        reward: The reward, or the vector of a run with objectives.
         new: Whether the run met this architecture for the first time.
     """
 
@@ -51,7 +52,7 @@ class EpisodeRecord:
     actions: tuple[int, ...]
     epsilon: float | None
     architecture: str
-    reward: float
+    reward: Reward
     new: bool
 
 
@@ -314,7 +315,7 @@ class Store:
             sealed(
                 (
                     run, e.number, json.dumps(e.actions), _real(e.epsilon), e.architecture,
-                    _real(e.reward), int(e.new),
+                    _reward(e.reward), int(e.new),
                 )
             )
             for e in episodes
@@ -402,7 +403,13 @@ def _run(row: Sequence[Any]) -> RunRecord:
 
 def _episode(row: Sequence[Any]) -> EpisodeRecord:
     _, number, actions, epsilon, text, reward, new = row
-    return EpisodeRecord(number, tuple(json.loads(actions)), epsilon, text, reward, bool(new))
+    given = tuple(json.loads(reward)) if isinstance(reward, str) else reward
+    return EpisodeRecord(number, tuple(json.loads(actions)), epsilon, text, given, bool(new))
+
+
+def _reward(reward: Reward) -> float | str | None:
+    """A vector as a list in JSON."""
+    return json.dumps([_real(r) for r in reward]) if isinstance(reward, tuple) else _real(reward)
 
 
 def _real(number: float | None) -> float | None:

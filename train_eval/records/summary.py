@@ -1,14 +1,19 @@
 """A run so far: its networks, its episodes, and what they come to."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from agents.pareto import front
 from gym_cnnarch import Architecture
 from gym_cnnarch.evaluation import Status
+from gym_cnnarch.objectives import DEFAULT_OBJECTIVES, as_counted
+from gym_cnnarch.reward import Reward, is_vector
 from train_eval.records.latency import Latencies, latest_latencies
 from train_eval.records.run_settings import RunSettings
 from train_eval.records.store import EpisodeRecord, Store, StoreError
@@ -53,7 +58,7 @@ class EpisodeRow:
         epsilon: The agent's share of random actions then; None for agents without.
         actions: The agent's actions.
         architecture: Canonical text of the network.
-        reward: The reward.
+        reward: The reward, or the vector of a run with objectives.
         accuracy: The network's best validation accuracy.
         status: ``ok``, ``stopped``, or how its training failed.
         new: Whether the run met this network for the first time.
@@ -63,7 +68,7 @@ class EpisodeRow:
     epsilon: float | None
     actions: tuple[int, ...]
     architecture: str
-    reward: float
+    reward: Reward
     accuracy: float
     status: Status
     new: bool
@@ -163,6 +168,23 @@ class Summary:
         return left / epochs if left else 0.0
 
     @property
+    def objectives(self) -> tuple[str, ...]:
+        """Those of the run's reward, and where that is one number, accuracy and parameters."""
+        reward = self.settings.reward
+        return tuple(reward) if is_vector(reward) else DEFAULT_OBJECTIVES
+
+    @cached_property
+    def front(self) -> tuple[NetworkRow, ...]:
+        """The networks of ``best`` to which none is preferable in every objective."""
+        return self.front_of(self.best)
+
+    def front_of(self, networks: Iterable[NetworkRow]) -> tuple[NetworkRow, ...]:
+        """Those of some networks to which none of these is preferable in every objective."""
+        rows = tuple(networks)
+        points = [[as_counted(network, name) for name in self.objectives] for network in rows]
+        return tuple(rows[position] for position in front(np.array(points)))
+
+    @property
     def statuses(self) -> dict[str, int]:
         """Status -> number of networks."""
         return dict(Counter(network.status for network in self.networks))
@@ -219,6 +241,8 @@ class Summary:
             "latencies": None if self.latencies is None else self.latencies.as_json(),
             "failures": [asdict(failure) for failure in self.failures],
             "epsilons": [asdict(phase) for phase in self.epsilons],
+            "objectives": list(self.objectives),
+            "front": [network.architecture for network in self.front],
             "top": [_as_json(network) for network in self.best],
             "stopped": [_as_json(network) for network in self.stopped],
             "epochs_saved": self.epochs_saved,

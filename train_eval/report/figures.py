@@ -8,10 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents import MetaQNN
+from agents.pareto import front
 from gym_cnnarch.architecture import Conv, FullyConnected, GlobalAveragePool, Layer, Pool, Softmax
 from gym_cnnarch.mdp import START, compile_mdp
+from gym_cnnarch.shapes import count_macs, count_parameters
 from train_eval.output.plotting import COLOURS, MARKERS, draw_figures
 from train_eval.records.summary import Summary
+from train_eval.report.paper import those_that_fit
 
 WINDOW = 100
 """Models of the rolling mean, as in the paper's figure 3."""
@@ -176,15 +179,24 @@ class RunFigures:
         costs = np.array([getattr(n, cost) for n in networks], dtype=float)
         accuracies = np.array([n.accuracy for n in networks])
         axes.plot(costs, accuracies, "o", ms=3, alpha=0.4, color=COLOURS[0], mew=0)
-        front = pareto_front(costs, accuracies)
+        on_front = front(np.column_stack([accuracies, -costs]))[::-1]  # the cheapest first
         axes.step(
-            costs[front], accuracies[front], "-s", where="post", ms=4, color=COLOURS[1],
-            label="none is both cheaper and better",
+            costs[on_front], accuracies[on_front], "-s", where="post", ms=4, color=COLOURS[1],
+            label="the front: none is both cheaper and better",
         )  # fmt: skip
-        _thousands(axes, costs)
+        settings = self._summary.settings
+        count = count_parameters if cost == "parameters" else count_macs
+        papers = [count(n, settings.space.input_shape) for n in those_that_fit(settings)]
+        if papers:
+            axes.plot(
+                papers, [0.03] * len(papers), "*", ms=9, color=COLOURS[2],
+                transform=axes.get_xaxis_transform(),
+                label="what the paper's five networks cost",
+            )  # fmt: skip
+        _thousands(axes, np.array([*costs, *papers]))
         axes.set_xlabel("parameters" if cost == "parameters" else "multiply-accumulates per image")
         axes.set_ylabel("validation accuracy")
-        axes.legend(loc="lower right")
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False)
         return True
 
     def _unique_accuracies(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -235,15 +247,6 @@ def rolling_mean(values: NDArray[np.float64], window: int = WINDOW) -> NDArray[n
     sums = np.cumsum(values)
     sums[window:] = sums[window:] - sums[:-window]
     return sums / np.minimum(np.arange(1, len(values) + 1), window)
-
-
-def pareto_front(costs: NDArray[np.float64], accuracies: NDArray[np.float64]) -> list[int]:
-    """Positions of the networks that no other beats in both, the cheapest first."""
-    front: list[int] = []
-    for position in np.lexsort((-accuracies, costs)).tolist():
-        if not front or accuracies[position] > accuracies[front[-1]]:
-            front.append(position)
-    return front
 
 
 def _thousands(axes: Any, costs: NDArray[np.float64]) -> None:

@@ -17,7 +17,7 @@ from train_eval.records.importing import IMPORTED
 from train_eval.records.summary import NetworkRow, Phase, Summary
 from train_eval.report import facts
 from train_eval.report.figures import RunFigures
-from train_eval.report.terminal import milliseconds, percent, stopped_early
+from train_eval.report.terminal import has_front, milliseconds, percent, stopped_early
 from train_eval.search.agents import make_agent
 from train_eval.search.offline import learn_offline
 
@@ -50,8 +50,9 @@ _SECTIONS = (
     (
         "What accuracy costs",
         {
-            "parameters": "Validation accuracy against the number of parameters.",
-            "macs": "Validation accuracy against multiply-accumulates per image.",
+            "parameters": "Validation accuracy against the number of parameters, with the front: "
+            "to none of its networks is another preferable in both.",
+            "macs": "Validation accuracy against multiply-accumulates per image, with the front.",
         },
     ),
 )
@@ -141,6 +142,8 @@ def _content(
         "tested": 0 if results is None else results.test_images,
         "finals_failed": [] if results is None else results.failed,
         "command": facts.command(summary),
+        "objectives": ", ".join(summary.objectives),
+        "front": [_front_row(n) for n in summary.front] if has_front(summary) else [],
         "failures": [(f"{way.networks:,}", way.status, way.message) for way in summary.failures],
         "cost": _cost(summary),
         "settings": json.dumps(
@@ -192,6 +195,15 @@ def _network(network: NetworkRow, ms: str, input_shape: tuple[int, int, int]) ->
             for layer, size in zip(layers, layer_shapes(layers, input_shape), strict=True)
         ],
     }
+
+
+def _front_row(network: NetworkRow) -> list[str]:
+    return [
+        network.architecture,
+        f"{network.accuracy:.2%}",
+        f"{network.parameters:,}",
+        f"{network.macs:,}",
+    ]
 
 
 def _size(shape: tuple[int, ...]) -> str:

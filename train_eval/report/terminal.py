@@ -3,6 +3,7 @@
 from rich.console import Group
 from rich.table import Table
 
+from gym_cnnarch.reward import is_vector
 from train_eval.output.console import duration, foreign
 from train_eval.records.latency import Latencies
 from train_eval.records.summary import Summary
@@ -11,7 +12,7 @@ _MOST_REASONS = 5
 
 
 def tables(summary: Summary, top: int = 5) -> Group:
-    """Accuracy per epsilon, and the best networks."""
+    """Accuracy per epsilon, and the best networks; the whole front of a run with objectives."""
     kinds = [kind for kind in ("failed", "stopped") if getattr(summary, kind)]
     of_what = ", of the networks that were trained to their end" if kinds else ""
     phases = Table(title=f"Validation accuracy per epsilon{of_what}", title_justify="left")
@@ -35,6 +36,9 @@ def tables(summary: Summary, top: int = 5) -> Group:
         )
     shown = summary.best[:top]
     title = "The best network" if len(shown) == 1 else f"The best {len(shown)} networks"
+    if has_front(summary):
+        shown = summary.front
+        title = f"The front by {', '.join(summary.objectives)}: {len(shown)} networks"
     best = Table(title=title, title_justify="left")
     best.add_column("accuracy", justify="right")
     best.add_column("parameters", justify="right")
@@ -55,6 +59,11 @@ def tables(summary: Summary, top: int = 5) -> Group:
         summary.warning,
     ]  # fmt: skip
     return Group(phases, best, *(foreign(line) for line in lines if line))
+
+
+def has_front(summary: Summary) -> bool:
+    """Whether a run is about its front more than about its best network."""
+    return is_vector(summary.settings.reward)
 
 
 def percent(share: float | None) -> str:

@@ -6,12 +6,14 @@ from functools import partial
 from typing import Any
 
 from agents import (
+    NSGA2,
     PAPER_SCHEDULE,
     TPE,
     Agent,
     EpsilonSchedule,
     LocalSearch,
     MetaQNN,
+    ParetoQ,
     RandomWalk,
     RegularizedEvolution,
     Reinforce,
@@ -34,8 +36,13 @@ AGENTS: dict[str, type] = {
     "reinforce": Reinforce,
     "thompson": ThompsonSampling,
     "tpe": TPE,
+    "nsga2": NSGA2,
+    "pareto_q": ParetoQ,
 }
 """The agents of this project by name."""
+
+FRONT_AGENTS = tuple(name for name, agent in AGENTS.items() if hasattr(agent, "vector_rewards"))
+"""Those that learn from several objectives, or learn nothing."""
 
 
 def _defaults(name: str, budget: int) -> dict[str, Any]:
@@ -62,6 +69,11 @@ Monte-Carlo returns, ``metaqnn-exact`` sees the representation size itself."""
 def benchmark_settings(label: str, budget: int) -> dict[str, Any]:
     """The settings of an agent as benchmarks name it; any other label is the agent's own name."""
     return LABELS[label](budget) if label in LABELS else {"name": label}
+
+
+def default_agent(vector: bool) -> str:
+    """The agent of a search that names none."""
+    return "nsga2" if vector else "metaqnn"
 
 
 def search_settings(name: str, budget: int, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,7 +118,43 @@ def metaqnn_settings(
     return settings, schedule.total
 
 
-def make_agent(settings: Mapping[str, Any], space: SearchSpace, seed: int) -> Agent:
+def find_agent(name: str, vector: bool = False) -> Any:
+    """The class of an agent.
+
+    Args:
+        name: One of ``AGENTS``, or ``module:class``.
+        vector: Whether it is to learn from vector rewards.
+
+    Raises:
+        InvalidInput: If there is no such agent, or it learns from one number alone.
+    """
+    is_ours = ":" not in name or name.startswith(SB3_PREFIX)
+    found = AGENTS.get(name) if is_ours else import_object(name)
+    if vector:
+        check_takes_vectors(name, found)
+    if found is None:
+        raise InvalidInput(
+            f"No agent {name!r}: expected {', '.join(AGENTS)} or one's own, 'module:class'."
+        )
+    return found
+
+
+def check_takes_vectors(name: str, agent: Any) -> None:
+    """Refuses an agent, or its class, that learns from one number alone.
+
+    Raises:
+        InvalidInput: If it is one.
+    """
+    if not getattr(agent, "vector_rewards", False):
+        raise InvalidInput(
+            f"The agent {name} does not learn from several objectives: choose "
+            f"{', '.join(FRONT_AGENTS)}, or one of your own with vector_rewards = True."
+        )
+
+
+def make_agent(
+    settings: Mapping[str, Any], space: SearchSpace, seed: int, vector: bool = False
+) -> Agent:
     """The agent that the settings name.
 
     Args:
@@ -114,17 +162,14 @@ def make_agent(settings: Mapping[str, Any], space: SearchSpace, seed: int) -> Ag
         space: The search space; an agent that has an argument ``sequences`` is given its action
             sequences.
         seed: The agent's seed.
+        vector: Whether it is to learn from vector rewards.
 
     Raises:
-        InvalidInput: If there is no such agent, or it cannot take the settings.
+        InvalidInput: If there is no such agent, or it cannot take the settings or the rewards.
     """
     arguments = dict(settings)
     name = arguments.pop("name")
-    make = import_object(name) if ":" in name else AGENTS.get(name)
-    if make is None:
-        raise InvalidInput(
-            f"No agent {name!r}: expected {', '.join(AGENTS)} or one's own, 'module:class'."
-        )
+    make = find_agent(name, vector)
     try:
         if "schedule" in arguments:
             phases = tuple((epsilon, models) for epsilon, models in arguments["schedule"])

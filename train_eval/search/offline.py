@@ -8,6 +8,7 @@ import numpy as np
 from agents import Agent, Episode
 from gym_cnnarch import SearchSpace
 from gym_cnnarch.mdp import ObserveSize, compile_mdp
+from gym_cnnarch.reward import Reward
 
 
 class Played(Protocol):
@@ -16,7 +17,7 @@ class Played(Protocol):
     @property
     def actions(self) -> tuple[int, ...]: ...  # noqa: D102
     @property
-    def reward(self) -> float: ...  # noqa: D102
+    def reward(self) -> Reward: ...  # noqa: D102
 
 
 def learn_offline(

@@ -31,7 +31,8 @@ def log_to_tensorboard(
         for learned in episodes:
             if learned.record.new:
                 step = progress.unique
-                writer.add_scalar("rollout/ep_rew_mean", learned.record.reward, step)
+                if not isinstance(learned.record.reward, tuple):
+                    writer.add_scalar("rollout/ep_rew_mean", learned.record.reward, step)
                 predicted = learned.evaluation.predicted
                 if predicted is None:
                     writer.add_scalar("search/accuracy", learned.evaluation.accuracy, step)

@@ -17,7 +17,7 @@ from train_eval.records.final_results import FinalNetwork, FinalResults
 from train_eval.records.importing import import_results
 from train_eval.records.summary import summarise
 from train_eval.report.facts import command, finals
-from train_eval.report.figures import RunFigures, pareto_front, rolling_mean
+from train_eval.report.figures import RunFigures, rolling_mean
 from train_eval.report.page import write_report
 from train_eval.run import Run
 from train_eval.search.offline import learn_offline
@@ -129,11 +129,9 @@ def test_offline_learning_moves_towards_the_rewards(tmp_path):
     assert learner.q_values(mdp.observations[state])[last.actions[-1]] == last.reward
 
 
-def test_rolling_means_and_fronts():
+def test_rolling_means():
     values = np.arange(1.0, 8.0)
     assert rolling_mean(values, 3).tolist() == [1, 1.5, 2, 3, 4, 5, 6]
-    costs, accuracies = np.array([3.0, 1, 2, 2, 4]), np.array([0.9, 0.5, 0.4, 0.7, 0.9])
-    assert pareto_front(costs, accuracies) == [1, 3, 0]
 
 
 def test_a_folder_without_a_run_is_refused(capsys, tmp_path):

@@ -64,7 +64,7 @@ def _curves(
         shown = late & (values < NOTHING).all(axis=0)  # every run has found a network
         if not shown.any():
             continue
-        mean, low, high = 100 * curve(values[:, shown])
+        mean, low, high = (100 * results.scale.shown(line) for line in curve(values[:, shown]))
         style = _style(number)
         axes.plot(positions[shown], mean, label=agent.label, markevery=(number % 6, 6), **style)
         axes.fill_between(positions[shown], low, high, color=style["color"], alpha=0.12, lw=0)
@@ -73,7 +73,8 @@ def _curves(
     axes.xaxis.set_major_formatter("{x:g}")
     if results.scale.loss == "regret":
         axes.set_ylim(0, None)
-    axes.set_ylabel(f"{results.scale.loss} of the incumbent in percent, IQM")
+    whose = "front" if results.scale.objectives else "incumbent"
+    axes.set_ylabel(f"{results.scale.loss} of the {whose} in percent, IQM")
     axes.legend(ncols=2)
 
 
@@ -83,8 +84,10 @@ def _profile(results: Results, axes: Any) -> bool:
     for number, agent in enumerate(results.agents.values()):
         shares = comparison.performance_profile(100 * agent.final, thresholds)
         axes.plot(thresholds, shares, label=agent.label, markevery=25, **_style(number))
+    lacking = "lacking " if results.scale.objectives else ""
     axes.set_xlabel(
-        f"{results.scale.loss} in percent after {results.benchmark.budget:,} unique networks"
+        f"{lacking}{results.scale.loss} in percent after {results.benchmark.budget:,} unique "
+        f"networks"
     )
     axes.set_ylabel("share of runs that do at least as well")
     axes.set_ylim(-0.02, 1.02)
@@ -105,7 +108,8 @@ def _improvement(results: Results, axes: Any) -> bool:
     axes.axvline(0.5, color="black", lw=1)
     axes.set_xlim(0, 1)
     axes.set_xlabel(
-        f"probability of a smaller {results.scale.loss} than {BASELINE}, corrected interval"
+        f"probability of a {'larger' if results.scale.objectives else 'smaller'} "
+        f"{results.scale.loss} than {BASELINE}, corrected interval"
     )
     return bool(shown)
 

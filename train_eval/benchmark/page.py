@@ -9,6 +9,7 @@ from pathlib import Path
 from train_eval.benchmark.benchmark import BENCHMARK_FILE
 from train_eval.benchmark.figures import draw, illegal_over_time
 from train_eval.benchmark.results import Results
+from train_eval.benchmark.run import Found
 from train_eval.benchmark.tables import Table, tables, verdict
 from train_eval.records.run_directory import processor, versions
 
@@ -16,7 +17,7 @@ RESULTS_FILE = "results.csv"
 PAGE_FILE = "benchmark.md"
 
 _CAPTIONS = {
-    "networks": "{loss} of the incumbent by the number of unique networks, with 95 % intervals",
+    "networks": "{loss} of the {whose} by the number of unique networks, with 95 % intervals",
     "seconds": "the same by the seconds of training that all networks so far took",
     "profile": "the share of runs that do at least as well, for every {loss}",
     "improvement": "probability that a run does better than one of the random walk",
@@ -46,14 +47,19 @@ def _write_csv(results: Results, path: Path) -> None:
             for seed, outcome, losses in zip(
                 agent.seeds, agent.outcomes, agent.curves, strict=True
             ):
-                best = max(outcome.found, key=lambda row: row.reward, default=None)
+                best = max(outcome.found, key=_first_objective, default=None)
                 writer.writerow(
                     [
                         agent.label, seed, len(outcome.found), outcome.episodes, outcome.steps,
                         outcome.illegal, outcome.found[-1].seconds if best else 0.0,
-                        best.architecture if best else "", best.reward if best else "", losses[-1],
+                        best.architecture if best else "",
+                        _first_objective(best) if best else "", losses[-1],
                     ]
                 )  # fmt: skip
+
+
+def _first_objective(row: Found) -> float:
+    return row.reward[0] if isinstance(row.reward, tuple) else row.reward
 
 
 def _page(results: Results, drawn: list[str], command: str) -> str:
@@ -63,17 +69,13 @@ def _page(results: Results, drawn: list[str], command: str) -> str:
         "",
         verdict(results),
         "",
-        f"The incumbent is the network with the best reward so far; its {results.scale.loss} is "
-        + (
-            "the mean test accuracy that it lacks to the best network of the table, in percent."
-            if results.scale.loss == "regret"
-            else "1 - its validation accuracy, in percent."
-        ),
+        _measure(results),
         "",
         *(line for table in tables(results) for line in _table(table)),
     ]
     for name in drawn:
-        caption = _CAPTIONS[name].format(loss=results.scale.loss)
+        whose = "front" if results.scale.objectives else "incumbent"
+        caption = _CAPTIONS[name].format(loss=results.scale.loss, whose=whose)
         lines += [f"![{caption}]({name}.svg)", "", f"*{caption[0].upper()}{caption[1:]}.*", ""]
     lines += [*_illegal(results), *_missing(results)]
     agents = {label: dict(settings) for label, settings in benchmark.agents.items()}
@@ -92,6 +94,28 @@ def _page(results: Results, drawn: list[str], command: str) -> str:
         "```json", settings, "```", "",
     ]  # fmt: skip
     return "\n".join(lines)
+
+
+def _measure(results: Results) -> str:
+    """What the numbers of the page are."""
+    scale = results.scale
+    if not scale.objectives:
+        return f"The incumbent is the network with the best reward so far; its {scale.loss} is " + (
+            "the mean test accuracy that it lacks to the best network of the table, in percent."
+            if scale.loss == "regret"
+            else "1 - its validation accuracy, in percent."
+        )
+    names = ", ".join(scale.objectives)
+    return (
+        f"The front is that of a run's networks so far by its rewards ({names}): to none is "
+        "another preferable in every objective. Its hypervolume is what it dominates and what is "
+        "better than guessing with the dearest network, in percent of that of "
+        + (
+            "the table's true front; both are judged by mean test accuracy."
+            if scale.true
+            else "the front of all networks of all runs on this page."
+        )
+    )
 
 
 def made_on() -> str:

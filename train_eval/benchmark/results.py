@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from gym_cnnarch.env import CNNArchEnv
 from gym_cnnarch.table_evaluator import TableEvaluator
 from train_eval.benchmark import comparison
 from train_eval.benchmark.benchmark import Benchmark, Pair, result_file
+from train_eval.benchmark.fronts import Truth, truth
 from train_eval.benchmark.run import Found, Outcome, read_outcome
 from train_eval.environments import make_env
 
@@ -23,6 +25,9 @@ BASELINES = (BASELINE, "evolution")
 NOTHING = 1.0  # the loss of an agent that has found no network yet
 CLOSE = 0.01
 """An incumbent that lacks at most this much to the optimum is close to it."""
+
+FRONT_CLOSE = 0.05
+"""A front that lacks at most this share of the best front's hypervolume is close to it."""
 
 _POINTS = 60  # of a curve
 
@@ -38,6 +43,8 @@ class AgentResult:
         curves: (R, B), the incumbent's loss after each of the budget's unique networks; a run that
             met fewer keeps its last.
         by_seconds: (R, P), the incumbent's loss at each of the benchmark's ``seconds``.
+        front_share: Of the networks of the best front, the mean share that the runs met; None
+            without objectives. With them the losses are those of the run's front.
     """
 
     label: str
@@ -45,6 +52,7 @@ class AgentResult:
     outcomes: list[Outcome] = field(repr=False)
     curves: NDArray[np.float64] = field(repr=False)
     by_seconds: NDArray[np.float64] = field(repr=False)
+    front_share: float | None = None
 
     @property
     def final(self) -> NDArray[np.float64]:
@@ -83,7 +91,7 @@ class AgentResult:
 
     def beyond(self, reward: float) -> float:
         """Share of the runs whose final incumbent has a reward above this."""
-        best = [max((f.reward for f in o.found), default=-np.inf) for o in self.outcomes]
+        best = [max((_number(f) for f in o.found), default=-np.inf) for o in self.outcomes]
         return float(np.mean(np.array(best) > reward))
 
 
@@ -92,19 +100,29 @@ class Scale:
     """The meaning of a benchmark's losses.
 
     Attributes:
-        loss: ``regret`` (test accuracy that the incumbent lacks to the best network of the table)
-            or ``validation error``.
+        loss: ``regret`` (test accuracy that the incumbent lacks to the best network of the table),
+            ``validation error``, or ``hypervolume`` (the share that the front lacks).
         optimum: The smallest loss: 0 on a table, else the smallest that any run of the page found.
         mean: (loss, accuracy) of the mean network: of the table's networks, else of those that the
             random walk met; None if there are none.
         measured: The best accuracy that a surrogate was fitted to, beyond which its predictions
             extrapolate; None for other evaluators.
+        close: A loss that is at most this much above the optimum is close to it.
+        objectives: Those of a front; empty where there is one best network.
+        true: Whether the best front is known, as on a table, and not only the best that was found.
     """
 
     loss: str
     optimum: float
     mean: tuple[float, float] | None = None
     measured: float | None = None
+    close: float = CLOSE
+    objectives: tuple[str, ...] = ()
+    true: bool = False
+
+    def shown(self, loss: Any) -> Any:
+        """A loss as it is written: of a hypervolume, what there is of it."""
+        return 1.0 - loss if self.objectives else loss
 
 
 @dataclass(frozen=True)
@@ -159,11 +177,11 @@ class Results:
         return _mean_and_interval(self.agents[label].area)
 
     def until_close(self, label: str) -> tuple[float, float, float, float]:
-        """Median number of networks until the incumbent is ``CLOSE``, its interval, share of runs.
+        """Median number of networks until the incumbent is close, its interval, share of runs.
 
         Runs that never are count as one network more than the budget.
         """
-        networks = self.agents[label].until(self.scale.optimum + CLOSE)
+        networks = self.agents[label].until(self.scale.optimum + self.scale.close)
         low, high = comparison.interval(networks, lambda scores: np.median(scores, axis=(-2, -1)))
         reached = float((networks <= self.benchmark.budget).mean())
         return float(np.median(networks)), low, high, reached
@@ -208,7 +226,6 @@ def _mean_and_interval(scores: NDArray[np.float64]) -> tuple[float, float, float
 def collect(benchmark: Benchmark, folder: Path) -> Results:
     """Reads the results in a benchmark's folder."""
     env = make_env(benchmark.env, **benchmark.kwargs)
-    loss = _loss(env)
     networks = np.unique(np.geomspace(1, benchmark.budget, _POINTS).round().astype(np.int64))
     missing = benchmark.missing(folder)
     outcomes: dict[str, dict[int, Outcome]] = {label: {} for label in benchmark.agents}
@@ -220,8 +237,11 @@ def collect(benchmark: Benchmark, folder: Path) -> Results:
     first = [found[0].seconds for found in everything]
     longest = max(totals, default=1.0) or 1.0
     seconds = np.geomspace(max(min(first, default=1.0), longest / 1e6), longest, _POINTS)
+    known = truth(env, [row for found in everything for row in found]) if env.objectives else None
+    loss = _loss(env)
+    losses = known.losses if known else lambda found: _incumbent_losses(found, loss)
     agents = {
-        label: _agent(label, runs, loss, benchmark.budget, seconds)
+        label: _agent(label, runs, losses, known, benchmark.budget, seconds)
         for label, runs in outcomes.items()
         if runs
     }
@@ -230,11 +250,14 @@ def collect(benchmark: Benchmark, folder: Path) -> Results:
 
 def _scale(env: CNNArchEnv, agents: Mapping[str, AgentResult]) -> Scale:
     evaluator = env.evaluator
+    if env.objectives:
+        on_table = isinstance(evaluator, TableEvaluator)
+        return Scale("hypervolume", 0.0, None, None, FRONT_CLOSE, env.objectives, on_table)
     if isinstance(evaluator, TableEvaluator):
         accuracy = float(evaluator.mean_test.mean())
         return Scale("regret", 0.0, (float(evaluator.mean_test.max()) - accuracy, accuracy))
     walks = agents[BASELINE].outcomes if BASELINE in agents else []
-    met = [found.reward for outcome in walks for found in outcome.found]
+    met = [_number(found) for outcome in walks for found in outcome.found]
     return Scale(
         "validation error",
         min((float(agent.final.min()) for agent in agents.values()), default=0.0),
@@ -247,7 +270,7 @@ def _loss(env: CNNArchEnv) -> Callable[[Found], float]:
     """Regret by the mean test accuracy where it is known, else the validation error."""
     evaluator = env.evaluator
     if not isinstance(evaluator, TableEvaluator):
-        return lambda found: 1.0 - found.reward
+        return lambda found: 1.0 - _number(found)
     known: dict[str, float] = {}
 
     def regret(found: Found) -> float:
@@ -262,19 +285,28 @@ def _loss(env: CNNArchEnv) -> Callable[[Found], float]:
 def _agent(
     label: str,
     runs: Mapping[int, Outcome],
-    loss: Callable[[Found], float],
+    losses: Callable[[list[Found]], list[float]],
+    known: Truth | None,
     budget: int,
     seconds: NDArray[np.float64],
 ) -> AgentResult:
     curves, by_seconds = [], []
     for outcome in runs.values():
-        curve = np.array([NOTHING, *_incumbent_losses(outcome.found, loss)])
+        curve = np.array([NOTHING, *losses(outcome.found)])
         spent = np.array([row.seconds for row in outcome.found])
         curves.append(curve[np.minimum(np.arange(1, budget + 1), len(outcome.found))])
         by_seconds.append(curve[np.searchsorted(spent, seconds, side="right")])
+    share = float(np.mean([known.share(o.found) for o in runs.values()])) if known else None
     return AgentResult(
-        label, list(runs), list(runs.values()), np.array(curves), np.array(by_seconds)
+        label, list(runs), list(runs.values()), np.array(curves), np.array(by_seconds), share
     )
+
+
+def _number(found: Found) -> float:
+    """The reward of a benchmark without objectives."""
+    if isinstance(found.reward, tuple):
+        raise TypeError(f"Expected one number, but the reward is {found.reward}.")
+    return found.reward
 
 
 def _incumbent_losses(found: list[Found], loss: Callable[[Found], float]) -> list[float]:
@@ -282,8 +314,8 @@ def _incumbent_losses(found: list[Found], loss: Callable[[Found], float]) -> lis
     losses: list[float] = []
     best = -np.inf
     for row in found:
-        if row.reward > best:
-            best = row.reward
+        if _number(row) > best:
+            best = _number(row)
             current = loss(row)
         losses.append(current)
     return losses

@@ -15,8 +15,9 @@ from agents import roll_out, sb3
 from gym_cnnarch import InvalidInput
 from gym_cnnarch.env import CNNArchEnv
 from gym_cnnarch.files import replace_file
+from gym_cnnarch.reward import Reward
 from train_eval.environments import make_env
-from train_eval.search.agents import SB3_PREFIX, make_agent
+from train_eval.search.agents import SB3_PREFIX, find_agent, make_agent
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class Found:
 
     Attributes:
         architecture: Canonical text.
-        reward: Its reward, the first and only one that the agent is given for it.
+        reward: Its reward, the first and only one that the agent is given for it; with objectives
+            a vector.
         seconds: Training seconds of it and all before; recorded ones where nothing was trained.
         episodes: Number of episodes so far, this one included.
         steps: Number of steps so far.
@@ -33,7 +35,7 @@ class Found:
     """
 
     architecture: str
-    reward: float
+    reward: Reward
     seconds: float
     episodes: int
     steps: int
@@ -86,7 +88,7 @@ class Recorder(gym.Wrapper[Any, Any, Any, Any]):
         self._first_seed: int | None = seed
         self._budget = budget
         self._max_episodes = max_episodes
-        self._rewards: dict[str, float] = {}
+        self._rewards: dict[str, Reward] = {}
         self._seconds = 0.0
         self.episodes = self.steps = self.illegal = 0
 
@@ -97,19 +99,21 @@ class Recorder(gym.Wrapper[Any, Any, Any, Any]):
         seed, self._first_seed = self._first_seed, None
         return self.env.reset(seed=seed, options=options)
 
-    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         """Steps, and records what is new at the end of an episode."""
+        reward: Any
         observation, reward, terminated, truncated, info = self.env.step(action)
         self.steps += 1
         if terminated:
             self.episodes += 1
             if "architecture" in info:
-                reward = self._reward(info, float(reward))
+                given = tuple(reward.tolist()) if np.ndim(reward) else float(reward)
+                reward = np.array(self._reward(info, given))[()]
             else:
                 self.illegal += 1
-        return observation, float(reward), terminated, truncated, info
+        return observation, reward, terminated, truncated, info
 
-    def _reward(self, info: dict[str, Any], reward: float) -> float:
+    def _reward(self, info: dict[str, Any], reward: Reward) -> Reward:
         text = info["architecture"]
         if text not in self._rewards:
             self._rewards[text] = reward
@@ -152,7 +156,10 @@ class AgentRun:
             kwargs["observe_size"] = settings.pop("observe_size")
         chance = np.random.SeedSequence([self.seed, 1])  # not the agent's own numbers again
         seed = int(chance.generate_state(1)[0])
-        recorder = Recorder(make_env(self.env, **kwargs), seed, self.budget, self.max_episodes)
+        env = make_env(self.env, **kwargs)
+        if env.objectives:
+            find_agent(settings["name"], vector=True)
+        recorder = Recorder(env, seed, self.budget, self.max_episodes)
         try:
             if settings["name"].startswith(SB3_PREFIX):
                 name = settings.pop("name").removeprefix(SB3_PREFIX)
@@ -188,7 +195,9 @@ def write_outcome(path: Path, outcome: Outcome) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(field.name for field in fields(Found))
-    writer.writerows(astuple(row) for row in (*outcome.found, end))
+    writer.writerows(
+        (row.architecture, _as_text(row.reward), *astuple(row)[2:]) for row in (*outcome.found, end)
+    )
     replace_file(path, gzip.compress(text.getvalue().encode(), mtime=0))
 
 
@@ -196,7 +205,17 @@ def read_outcome(path: Path) -> Outcome:
     """The inverse of ``write_outcome``."""
     rows = csv.reader(gzip.decompress(path.read_bytes()).decode().splitlines()[1:])
     *found, end = [
-        Found(text, float(reward), float(seconds), int(episodes), int(steps), int(illegal))
+        Found(text, _as_reward(reward), float(seconds), int(episodes), int(steps), int(illegal))
         for text, reward, seconds, episodes, steps, illegal in rows
     ]
     return Outcome(found, end.episodes, end.steps, end.illegal)
+
+
+def _as_text(reward: Reward) -> str:
+    """A vector's numbers are kept apart by spaces."""
+    return " ".join(map(repr, reward)) if isinstance(reward, tuple) else repr(reward)
+
+
+def _as_reward(text: str) -> Reward:
+    numbers = tuple(map(float, text.split()))
+    return numbers if len(numbers) > 1 else numbers[0]

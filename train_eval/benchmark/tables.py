@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from train_eval.benchmark import comparison
-from train_eval.benchmark.results import BASELINES, CLOSE, Results
+from train_eval.benchmark.results import BASELINES, Results
 
 Row = tuple[str, ...]
 
@@ -33,8 +33,10 @@ def verdict(results: Results) -> str:
     order = sorted(results.agents, key=lambda label: results.iqm(label)[0])
     ranks = dict(zip(order, _ranks(results, order), strict=True))
     best = [label for label in order if ranks[label][0] == 1]
-    loss = f"{results.iqm(order[0])[0]:.2%}"
-    text = f"The smallest {results.scale.loss} is that of **{order[0]}** ({loss})"
+    scale = results.scale
+    loss = f"{scale.shown(results.iqm(order[0])[0]):.2%}"
+    superlative = "largest" if scale.objectives else "smallest"
+    text = f"The {superlative} {scale.loss} is that of **{order[0]}** ({loss})"
     text += f", not distinguishable from {', '.join(best[1:])}." if best[1:] else "."
     for baseline in (name for name in BASELINES if name in results.agents):
         ahead = _that_are(results, order, baseline, "better")
@@ -59,23 +61,29 @@ def _that_are(results: Results, order: list[str], baseline: str, verdict: str) -
 
 
 def _found(results: Results, order: list[str]) -> Table:
-    measured = results.scale.measured
+    scale = results.scale
+    measured = scale.measured
     headings: Row = (
         "rank",
         "agent",
         "runs",
         "IQM (interval)",
-        "over the mean",
+        "of the front" if scale.objectives else "over the mean",
         "networks",
         "episodes",
     )
     note = (
         "IQM: interquartile mean over the runs, with a 95 % bootstrap interval. A rank such as "
         "1 to 3 is not distinguishable from the others in that range: the intervals overlap. "
-        "Over the mean: how much the incumbent's accuracy exceeds that of the mean network ("
-        + ("of the table" if results.scale.loss == "regret" else "of the random walk's")
-        + "), relative to it."
     )
+    if scale.objectives:
+        note += f"Of the front: the share of the networks of {_best_front(results)} that were met."
+    else:
+        note += (
+            "Over the mean: how much the incumbent's accuracy exceeds that of the mean network ("
+            + ("of the table" if scale.loss == "regret" else "of the random walk's")
+            + "), relative to it."
+        )
     if measured is not None:
         headings += ("beyond",)
         note += (
@@ -90,14 +98,15 @@ def _found(results: Results, order: list[str]) -> Table:
             str(best) if best == worst else f"{best} to {worst}",
             label,
             str(len(agent.seeds)),
-            _percent(*results.iqm(label)),
-            "" if more is None else f"{more:+.1%}",
+            _percent(results, *results.iqm(label)),
+            _share(agent.front_share) if scale.objectives else _share(more, "+"),
             f"{agent.unique:,.0f}",
             f"{agent.episodes:,.0f}",
         )
         rows.append(row if measured is None else (*row, f"{agent.beyond(measured):.0%}"))
-    title = f"{results.scale.loss} in percent, {results.benchmark.budget:,} unique networks"
-    return Table(title.capitalize(), note, headings, rows)
+    of = f" of that of {_best_front(results)}" if scale.objectives else ""
+    title = f"{scale.loss} in percent{of}, {results.benchmark.budget:,} unique networks"
+    return Table(title[0].upper() + title[1:], note, headings, rows)
 
 
 def _compared(results: Results, order: list[str]) -> Table:
@@ -133,16 +142,20 @@ def _soon(results: Results, order: list[str]) -> Table:
         rows.append(
             (
                 label,
-                _percent(*results.area(label)),
+                _percent(results, *results.area(label)),
                 f"{_count(median, budget)} ({interval})",
                 f"{reached:.0%}",
             )
         )
-    optimum = "the best network" if results.scale.loss == "regret" else "the best of this page"
+    scale = results.scale
+    optimum = "the best network" if scale.loss == "regret" else "the best of this page"
+    whose = "incumbent"
+    if scale.objectives:
+        optimum, whose = f"the hypervolume of {_best_front(results)}", "front"
     return Table(
         "How soon",
-        f"Area: under the incumbent's curve, its mean {results.scale.loss} over the budget in "
-        f"percent, IQM and interval. Networks: until the incumbent is within {CLOSE:.0%} of "
+        f"Area: under the {whose}'s curve, its mean {scale.loss} over the budget in "
+        f"percent, IQM and interval. Networks: until the {whose} is within {scale.close:.0%} of "
         f"{optimum}, median and interval; a run that never is counts as more than the budget "
         f"(> {budget:,}). Runs: the share that gets there.",
         ("agent", "area (interval)", "networks (interval)", "runs"),
@@ -154,9 +167,19 @@ def _count(networks: float, budget: int) -> str:
     return f"> {budget:,}" if networks > budget else f"{networks:,.0f}"
 
 
-def _percent(mean: float, low: float, high: float) -> str:
-    interval = "too few runs" if math.isinf(low) else f"{100 * low:.2f} to {100 * high:.2f}"
-    return f"{100 * mean:.2f} ({interval})"
+def _percent(results: Results, mean: float, low: float, high: float) -> str:
+    shown = results.scale.shown
+    ends = sorted([100 * shown(low), 100 * shown(high)])
+    interval = "too few runs" if math.isinf(low) else f"{ends[0]:.2f} to {ends[1]:.2f}"
+    return f"{100 * shown(mean):.2f} ({interval})"
+
+
+def _share(share: float | None, sign: str = "") -> str:
+    return "" if share is None else f"{share:{sign}.1%}"
+
+
+def _best_front(results: Results) -> str:
+    return "the true front" if results.scale.true else "the front of all runs together"
 
 
 def _ranks(results: Results, order: list[str]) -> list[tuple[int, int]]:

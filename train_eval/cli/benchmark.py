@@ -19,7 +19,15 @@ from train_eval.output import console
 from train_eval.output.plotting import check_plots
 from train_eval.output.progress import Progress
 from train_eval.records.run_directory import LOCK, in_use
-from train_eval.search.agents import LABELS, SB3_PREFIX, benchmark_settings
+from train_eval.search.agents import (
+    FRONT_AGENTS,
+    LABELS,
+    SB3_PREFIX,
+    benchmark_settings,
+    find_agent,
+)
+
+DEFAULT_AGENTS = "random_walk,uniform,evolution,reinforce,metaqnn"
 
 
 @dataclass
@@ -28,11 +36,12 @@ class BenchmarkCommand(EvaluatorOptions):
 
     env: str = "CNNArch-CIFAR10Table-v0"
     """Id of the environment."""
-    agents: str = "random_walk,uniform,evolution,reinforce,metaqnn"
+    agents: str | None = None
     """Agents, with commas: random_walk, uniform, evolution, local_search, reinforce, thompson, tpe
     (of Optuna), metaqnn, metaqnn-paper (alpha 0.01), metaqnn-returns (trace decay 1),
     metaqnn-exact, ppo, maskable_ppo, a2c, dqn, sb3:ALGORITHM (any other of Stable-Baselines3),
-    MODULE:CLASS (your own), or a label of --settings."""
+    MODULE:CLASS (your own), or a label of --settings. For --objectives: random_walk, uniform,
+    nsga2, pareto_q. Default: random_walk,uniform,evolution,reinforce,metaqnn, or these four."""
     settings: Path | None = None
     """JSON file of agents with their settings, such as
     `{"slow": {"name": "metaqnn", "alpha": 0.005}, "wide": {"name": "sb3:PPO", "n_steps": 256}}`."""
@@ -93,6 +102,9 @@ class BenchmarkCommand(EvaluatorOptions):
             raise InvalidInput(f"{self.env} has no evaluator: a benchmark needs rewards.")
         budget = env.search_space.count_up_to(self.budget)
         agents = self._agents(budget)
+        if env.objectives:
+            for settings in agents.values():
+                find_agent(str(settings["name"]), vector=True)
         sb3 = {label for label, s in agents.items() if str(s["name"]).startswith(SB3_PREFIX)}
         fewer = self.sb3_seeds or self.seeds
         return Benchmark(
@@ -110,7 +122,9 @@ class BenchmarkCommand(EvaluatorOptions):
     def _agents(self, budget: int) -> dict[str, dict[str, Any]]:
         """Label -> name and settings."""
         given = _read_settings(self.settings) if self.settings is not None else {}
-        labels = [word.strip() for word in self.agents.split(",") if word.strip()]
+        chosen = DEFAULT_AGENTS if self.objectives is None else ",".join(FRONT_AGENTS)
+        chosen = chosen if self.agents is None else self.agents
+        labels = [word.strip() for word in chosen.split(",") if word.strip()]
         unused = [label for label in given if label not in labels]
         if unused:
             raise InvalidInput(f"--settings has {', '.join(unused)}, which --agents does not name.")

@@ -31,8 +31,8 @@ from train_eval import run_search
 from train_eval.data.sources import load_own_validation, load_train_and_test
 from train_eval.environments import with_absolute_places
 from train_eval.final.data import FinalData
+from train_eval.final.network.trained_network import make_normalisation
 from train_eval.final.recipe import FinalRecipe
-from train_eval.final.trained_network import make_normalisation
 from train_eval.run import Run
 from train_eval.search.search import Learned, Search
 from train_eval.training.batches import Images

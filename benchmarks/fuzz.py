@@ -195,8 +195,8 @@ def pictures(folder: Path, rng: random.Random, tries: int) -> Iterator[str]:
 
 
 def cards(folder: Path, rng: random.Random, tries: int) -> Iterator[str]:
+    from train_eval.final.network.trained_network import load_network, save_network
     from train_eval.final.testing import predict
-    from train_eval.final.trained_network import load_network, save_network
     from train_eval.training.network import build_network
 
     card = {

@@ -21,7 +21,7 @@ _HOMES = {
     "SurrogateEvaluator": "train_eval.training.surrogate",
     "Trainer": "train_eval.training.evaluator",
     "TrainingEvaluator": "train_eval.training.evaluator",
-    "load_network": "train_eval.final.trained_network",
+    "load_network": "train_eval.final.network.trained_network",
     "run_search": "train_eval.run",
 }
 

@@ -15,7 +15,7 @@ from gym_cnnarch import InvalidInput
 from train_eval.output import console
 
 if TYPE_CHECKING:
-    from train_eval.final.assessment import Assessment
+    from train_eval.final.network.assessment import Assessment
 
 _MOST_COLUMNS = 15  # of a confusion matrix on a terminal
 
@@ -37,8 +37,8 @@ class EvaluateCommand:
 
     def run(self) -> None:
         """Prints accuracy, classes, confusion matrix and the worst answers."""
-        from train_eval.final.assessment import assess
-        from train_eval.final.classifier import load_classifier
+        from train_eval.final.network.assessment import assess
+        from train_eval.final.network.classifier import load_classifier
 
         if self.worst < 0:
             raise InvalidInput(f"--worst must be at least 0, but is {self.worst}.")

@@ -22,8 +22,8 @@ class ExportCommand:
 
     def run(self) -> None:
         """Writes the files."""
-        from train_eval.final.python_module import export_python
-        from train_eval.final.trained_network import export_onnx, load_network
+        from train_eval.final.network.python_module import export_python
+        from train_eval.final.network.trained_network import export_onnx, load_network
 
         if self.python is None and self.onnx is None:
             raise InvalidInput("Say what to write: --python FILE, --onnx FILE, or both.")

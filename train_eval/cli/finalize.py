@@ -87,7 +87,7 @@ class FinalizeCommand(FinalOptions):
         from train_eval.cli.final_progress import FinalProgress
         from train_eval.final.candidates import overlooked
         from train_eval.final.finalize import finalize
-        from train_eval.final.trained_network import check_onnx
+        from train_eval.final.network.trained_network import check_onnx
 
         if self.onnx:
             check_onnx()
@@ -143,7 +143,7 @@ class TransferCommand(FinalOptions):
         recipe = self.final_recipe()
         console.sign_of_life()
         from train_eval.cli.final_progress import FinalProgress
-        from train_eval.final.trained_network import load_network
+        from train_eval.final.network.trained_network import load_network
         from train_eval.final.transfer import for_classes, transfer
 
         results = final_results(self.run_dir)

@@ -37,7 +37,7 @@ class PredictCommand:
 
     def run(self) -> None:
         """Prints what each image shows; those that cannot be read end with status 1."""
-        from train_eval.final.classifier import classify, load_classifier
+        from train_eval.final.network.classifier import classify, load_classifier
 
         check_positive(self, "top")
         if self.json and self.csv:

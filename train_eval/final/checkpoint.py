@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from gym_cnnarch import InvalidInput
-from train_eval.final.trained_network import save_tensors
+from train_eval.final.network.trained_network import save_tensors
 from train_eval.training.optimizers import WeightAverage
 
 _NETWORK, _AVERAGE, _KEPT, _OPTIMIZER = "network/", "average/", "kept/", "optimizer/"

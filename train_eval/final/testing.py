@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from gym_cnnarch.files import replace_json
 from train_eval.data.sources import ImageData
 from train_eval.final.candidates import Candidate
-from train_eval.final.card import sealed
 from train_eval.final.checkpoint import EpochResult
 from train_eval.final.judging import shortcoming
-from train_eval.final.trained_network import TrainedNetwork, export_onnx, load_network
+from train_eval.final.network.card import sealed
+from train_eval.final.network.trained_network import TrainedNetwork, export_onnx, load_network
 from train_eval.final.training import Final
 from train_eval.records.final_results import FailedNetwork, FinalNetwork, FinalResults
 from train_eval.records.latency import Latencies

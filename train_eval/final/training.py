@@ -18,9 +18,9 @@ from gym_cnnarch.files import replace_file
 from gym_cnnarch.image_size import ImageSize
 from train_eval.final.checkpoint import Checkpoint, EpochResult, weights_that_fit
 from train_eval.final.data import FinalData, final_data
+from train_eval.final.network.trained_network import make_normalisation, save_network
 from train_eval.final.pace import Pace
 from train_eval.final.recipe import FinalRecipe
-from train_eval.final.trained_network import make_normalisation, save_network
 from train_eval.training.augmentation import augment
 from train_eval.training.device import (
     Precision,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gym_cnnarch.reward import is_vector
 from train_eval.records.final_results import FinalResults
 from train_eval.records.run_directory import recorded_images
 from train_eval.records.summary import Summary
@@ -55,9 +56,11 @@ def command(summary: Summary) -> str:
     """The command that gives the run; empty if it was made in another way."""
     settings = summary.settings
     agent = dict(settings.agent)
-    plain = (settings.reward, settings.failure_reward, settings.evaluation_seed)
+    objectives = settings.reward if is_vector(settings.reward) else []
     stopping = dict(settings.stopping or {})
-    if plain != ("accuracy", 0.0, 0) or settings.observe_size != "bin":
+    if settings.reward not in ("accuracy", objectives) or settings.observe_size != "bin":
+        return ""
+    if (settings.failure_reward, settings.evaluation_seed) != (0.0, 0):
         return ""
     if stopping.pop("kernel", "rbf") != "rbf":
         return ""
@@ -79,6 +82,7 @@ def command(summary: Summary) -> str:
             words += [f"--{name.replace('_', '-')}", str(agent.pop(name))]
     if "networks" in agent:
         words += ["--network", *agent.pop("networks")]
+    words += ["--objectives", ",".join(objectives)] if objectives else []
     words += _stopping(stopping)
     return "" if agent else shlex.join([*words, "--run-dir", summary.run_dir])
 

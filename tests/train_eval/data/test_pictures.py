@@ -11,7 +11,7 @@ from PIL import Image, PngImagePlugin
 
 from gym_cnnarch import InvalidInput
 from train_eval.data.pictures import formats, is_picture, read_header, read_picture, suffixes
-from train_eval.final.trained_network import TrainedNetwork
+from train_eval.final.network.trained_network import TrainedNetwork
 
 GREY = np.random.default_rng(0).integers(0, 256, (8, 8), dtype=np.uint8)
 

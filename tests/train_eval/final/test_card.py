@@ -6,7 +6,7 @@ import resource
 import pytest
 
 from gym_cnnarch import Architecture, InvalidInput
-from train_eval.final.trained_network import load_network, save_network
+from train_eval.final.network.trained_network import load_network, save_network
 from train_eval.training.network import build_network
 
 CARD = {

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from gym_cnnarch import InvalidInput
+from train_eval.final.network.trained_network import ContrastNormalisation
 from train_eval.final.recipe import PRESETS, FinalRecipe
-from train_eval.final.trained_network import ContrastNormalisation
 
 
 def test_contrast_normalisation():

@@ -172,6 +172,7 @@ THREE = ("--recipe", "digits", "epochs=3", "train_size=200")
     [
         ("--agent", "local_search", "--network", "[C(8,3,1), P(2,2), SM(10)]"),
         ("--trace-decay", 0.5, "--stop-early", "prediction", "--delta", 0.9, *THREE),
+        ("--objectives", "accuracy,-macs", "--agent", "pareto_q"),
         ("--agent", "uniform", "--stop-early", "halving", "--rungs", 1, 2, *THREE),
     ],
 )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gym_cnnarch import InvalidInput
 from gym_cnnarch.image_size import ImageSize, side_of
-from train_eval.final.trained_network import (
+from train_eval.final.network.trained_network import (
     ONNX_CARD,
     TrainedNetwork,
     load_network,

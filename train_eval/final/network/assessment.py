@@ -12,7 +12,7 @@ from gym_cnnarch import InvalidInput
 from train_eval.data.image_data import Skipped
 from train_eval.data.pictures import is_picture
 from train_eval.data.tree import Skips, class_folders, files_of, normalised
-from train_eval.final.classifier import Classifier, classify
+from train_eval.final.network.classifier import Classifier, classify
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from torch import nn
 
 from gym_cnnarch import InvalidInput
 from gym_cnnarch.files import replace_file
-from train_eval.final.trained_network import TrainedNetwork
+from train_eval.final.network.trained_network import TrainedNetwork
 
 _HEADER = '''"""{architecture}
 

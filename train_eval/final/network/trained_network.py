@@ -17,7 +17,7 @@ from gym_cnnarch import Architecture, InvalidInput
 from gym_cnnarch.files import replace_file, replace_json
 from gym_cnnarch.image_size import ImageSize
 from train_eval.data.pictures import read_picture, to_array
-from train_eval.final.card import FORMAT, check_unchanged, read_card, sealed
+from train_eval.final.network.card import FORMAT, check_unchanged, read_card, sealed
 from train_eval.training.network import build_network
 
 ONNX_CARD = "cnnarch"

@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from gym_cnnarch import Architecture, InvalidInput, SearchSpace
+from gym_cnnarch import Architecture, SearchSpace
 from gym_cnnarch.shapes import count_parameters
 from train_eval import run_search
 from train_eval.data.sources import load_own_validation, load_train_and_test
@@ -35,21 +35,12 @@ from train_eval.final.network.trained_network import make_normalisation
 from train_eval.final.recipe import FinalRecipe
 from train_eval.run import Run
 from train_eval.search.search import Learned, Search
+from train_eval.search.usual import USUAL, usual_networks
 from train_eval.training.batches import Images
 from train_eval.training.recipe import Recipe
 
-Design = tuple[tuple[int, bool], ...]
-"""Filters of each convolution of 3x3, and whether a pooling follows."""
-
-BY_HAND: Design = ((16, False), (32, True), (32, True), (64, True))
-
-HABITS: tuple[Design, ...] = (
-    BY_HAND,
-    ((16, True), (32, True), (64, True)),
-    ((32, True), (64, True), (64, True)),
-    ((16, False), (16, True), (32, False), (32, True), (64, False), (64, True)),
-)
-"""What else is written by hand; the search begins with them."""
+BY_HAND = ((16, False), (32, True), (32, True), (64, True))
+"""Filters of each convolution, and whether a pooling follows."""
 
 SPACE = {
     "max_layers": 9,
@@ -127,26 +118,6 @@ def train_by_hand(
     return accuracy(test), sum(p.numel() for p in network.parameters()), epochs
 
 
-def in_words(design: Design, shape: tuple[int, int, int], num_classes: int) -> str:
-    """A network as text."""
-    size, layers = shape[1], []
-    for number, (filters, pooled) in enumerate(design, start=1):
-        layers.append(f"C({filters},3,1)")
-        if pooled and size >= (2 if number == len(design) else 6):  # 3x3 must still fit
-            layers.append("P(2,2)")
-            size //= 2
-    return f"[{', '.join(layers)}, SM({num_classes})]"
-
-
-def is_within(network: str, space: SearchSpace) -> bool:
-    """Whether a network is one of the space."""
-    try:
-        space.validate(Architecture.parse(network))
-    except InvalidInput:
-        return False
-    return True
-
-
 @dataclass(frozen=True)
 class Searched:
     """What search and final training came to."""
@@ -154,6 +125,12 @@ class Searched:
     accuracy: float
     parameters: int
     how: str
+
+
+def in_words(shape: tuple[int, int, int], num_classes: int) -> str:
+    """The network by hand as text, as far as it keeps the rules of the space."""
+    known = {"input_shape": shape, "num_classes": num_classes}
+    return str(usual_networks(SearchSpace.from_spec(SPACE, **known))[0])
 
 
 def search_and_finalize(
@@ -167,8 +144,8 @@ def search_and_finalize(
     """
     started = cpu_seconds()
     validation: float = 0.2 if len(data.images) < 10_000 else 2000
+    first = in_words(data.input_shape, len(data.class_names))
     recipe = {"preset": "own-quick", "validation_size": validation, "image_size": image_size}
-    habits = [in_words(habit, data.input_shape, len(data.class_names)) for habit in HABITS]
     space: dict[str, Any] = {**SPACE, "max_parameters": max_parameters}
 
     def within_time(search: Search) -> Iterable[Learned]:
@@ -188,19 +165,20 @@ def search_and_finalize(
                 recipe=recipe, device="cpu",
             )  # fmt: skip
 
-        known = search("first", 1, habits[:1]).networks[0]
+        known = search("first", 1, [first]).networks[0]
         took = cpu_seconds() - started
         full = Recipe.from_spec(recipe)
-        held_out = validation if validation > 1 else int(len(data.images) / 0.9 * validation)
-        trained = min(full.train_size, int(len(data.images) / 0.9) - held_out)
+        trained, held_out = len(data.images), len(data.validation)
+        if not data.description["own_validation_fingerprint"]:
+            whole = trained + held_out
+            held_out = int(validation if validation > 1 else validation * whole)
+            trained = whole - held_out
+        trained = min(trained, full.train_size)
         seen = full.epochs_of(trained) * (trained + held_out / 3)  # going forward alone is a third
         a_pass = took / seen * len(data.images)
         passes = seconds * (1 - share) / a_pass
         space["max_macs"] = int(known.macs * max(1.25, passes / LEAST_PASSES))
-        legal = SearchSpace.from_spec(
-            space, input_shape=data.input_shape, num_classes=len(data.class_names)
-        )
-        run = search("all", 10_000, [habit for habit in habits if is_within(habit, legal)])
+        run = search("all", 10_000, [USUAL])
         tried = len(run.networks)
         searched = cpu_seconds() - started
         passes = (seconds - searched) / (a_pass * run.best()[0].macs / known.macs)
@@ -248,7 +226,7 @@ def main() -> None:
         if arguments.only != "hand":
             largest = None
             if arguments.no_larger:
-                text = in_words(BY_HAND, data.input_shape, len(data.class_names))
+                text = in_words(data.input_shape, len(data.class_names))
                 largest = count_parameters(Architecture.parse(text), data.input_shape)
             one = search_and_finalize(
                 dataset, size, data, seconds, seed, arguments.search_share, largest

@@ -34,6 +34,7 @@ from train_eval.search.agents import (
 )
 from train_eval.search.search import Learned, Search
 from train_eval.search.settings import default_lookahead, run_settings
+from train_eval.search.usual import USUAL, usual_networks
 from train_eval.training.stopping import Halving, Prediction, make_rule, rule_settings
 
 if TYPE_CHECKING:
@@ -273,6 +274,8 @@ def _agent(
     vector = bool(env.objectives)
     agent = default_agent(vector) if agent is None else agent
     if isinstance(agent, str):
+        if USUAL in given.get("networks", ()):
+            given = {**given, "networks": [str(n) for n in usual_networks(env.search_space)]}
         settings = search_settings(agent, budget, given)
         return settings, make_agent(settings, env.search_space, seed, vector), budget
     if given:

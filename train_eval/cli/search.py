@@ -22,6 +22,7 @@ from train_eval.search.agents import default_agent
 from train_eval.search.progress import SearchProgress
 from train_eval.search.search import MAX_REPEATS, Learned, Search
 from train_eval.search.tensorboard import log_to_tensorboard
+from train_eval.search.usual import USUAL
 
 
 @dataclass
@@ -58,7 +59,8 @@ class SearchCommand(StoppingOptions, ExecutorOptions, EvaluatorOptions):
     the budget if that is given. Default: the paper's."""
     network: tuple[str, ...] = ()
     """Networks, of which local_search begins with the best, such as the one that you use now:
-    "[C(16,3,1), P(2,2), SM(10)]". Default: ten that are drawn."""
+    "[C(16,3,1), P(2,2), SM(10)]"; or the word usual: a few designs that people write. Default: ten
+    that are drawn."""
     lookahead: int | None = None
     """Episodes that the agent may act ahead of what it has learned; 1 is the paper's algorithm. The
     run depends on it, and not on the number of workers. Default: the recorded one of a run that is
@@ -121,6 +123,8 @@ class SearchCommand(StoppingOptions, ExecutorOptions, EvaluatorOptions):
             return given
         if agent != "local_search":
             raise InvalidInput(f"--network is where local_search begins: leave it out for {agent}.")
+        if self.network == (USUAL,):
+            return {"networks": [USUAL]}
         return {"networks": [str(Architecture.parse(text)) for text in self.network]}
 
 

@@ -1,0 +1,45 @@
+"""Usual designs: within any space's limits, and what people write."""
+
+import pytest
+
+from gym_cnnarch import InvalidInput, SearchSpace
+from tests.helpers.commands import cnnarch, recorded, search
+from train_eval.search.usual import usual_networks
+
+OWN = {"max_layers": 9, "conv_filters": [16, 32, 64], "pools": [[3, 2], [2, 2]]}
+
+
+@pytest.mark.parametrize("size", [3, 8, 16, 28, 64])
+@pytest.mark.parametrize(
+    "spec",
+    ["metaqnn", "digits", "small", OWN, {**OWN, "max_parameters": 20_000, "conv_filters": [8]},
+     {"conv_receptive_fields": [5], "pools": [[5, 3]]}],
+)  # fmt: skip
+def test_they_are_of_the_space(spec, size):
+    space = SearchSpace.from_spec(spec, input_shape=(1, size, size), num_classes=3)
+    try:
+        networks = usual_networks(space)
+    except InvalidInput as error:
+        assert "None of the usual networks" in str(error)
+        assert size == 3
+        return
+    assert 1 <= len(networks) <= 4
+    for network in networks:
+        space.validate(network)
+
+
+def test_the_first_is_written_by_hand_in_five_minutes():
+    space = SearchSpace.from_spec(OWN, input_shape=(1, 28, 28), num_classes=10)
+    assert str(usual_networks(space)[0]) == (
+        "[C(16,3,1), C(32,3,1), P(2,2), C(32,3,1), P(2,2), C(64,3,1), P(2,2), SM(10)]"
+    )
+
+
+def test_a_search_begins_with_them(capsys, tmp_path):
+    given = ("--agent", "local_search", "--network", "usual", "--budget", 2)
+    status, _, err = cnnarch(capsys, *search(tmp_path / "run", *given))
+    assert status == 0, err
+    space = SearchSpace.from_spec("digits", input_shape=(1, 8, 8), num_classes=10)
+    met = [episode["architecture"] for episode in recorded(capsys, tmp_path / "run")["episodes"]]
+    assert met == [str(network) for network in usual_networks(space)[:2]]
+    assert cnnarch(capsys, *search(tmp_path / "no", "--network", "usual"))[0] == 2

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gym_cnnarch.reward import is_vector
+from train_eval.data.image_data import Reading
 from train_eval.records.final_results import FinalResults
 from train_eval.records.run_directory import recorded_images
 from train_eval.records.summary import Summary
@@ -19,19 +20,17 @@ def images(summary: Summary) -> list[tuple[str, str]]:
     if known.dataset is None:
         return []
     rows = [("data set", known.dataset)]
-    reading = known.reading or {}
-    counts = reading.get("images_per_class", [])
-    if counts:
-        names = reading.get("class_names", [])
-        rows += [
-            ("images to train and validate with", f"{sum(counts):,}"),
-            ("classes", str(len(counts))),
-            *(
-                (f"images of {name}", f"{count:,}")
-                for name, count in zip(names, counts, strict=False)
-            ),
-        ]
-    return rows
+    if known.reading is None:
+        return rows
+    reading = Reading.from_json(known.reading)
+    counts = zip(reading.class_names, reading.images_per_class, strict=True)
+    return [
+        *rows,
+        ("images to train and validate with", f"{reading.images:,}"),
+        ("classes", str(len(reading.class_names))),
+        *((f"images of {name}", f"{count:,}") for name, count in counts),
+        *((f"skipped: {some.reason}", f"{some.count:,}") for some in reading.skipped),
+    ]
 
 
 def finals(results: FinalResults) -> list[dict[str, str]]:

@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gym_cnnarch import Architecture
+from gym_cnnarch import Architecture, InvalidInput
 from tests.helpers.commands import cnnarch, start
 from tests.helpers.final_tasks import equal, task, weights
 from train_eval import load_network
@@ -394,3 +394,17 @@ def test_runs_that_cannot_be_finalized_are_refused(capsys, finalized, tmp_path):
     status, _, err = cnnarch(capsys, *finalize(finalized, "--seed", 7))
     assert status == 2
     assert "another training" in err
+
+
+def test_hours_are_shared_by_the_trainings(tmp_path, finalized):
+    run = Run(finalized)
+    results = run.finalize(
+        "own-final", networks=2, ensemble=1, folder=tmp_path, workers=1, hours=1 / 3600
+    )
+    assert len(results.networks) + len(results.failed) == 2
+    for name in ("01", "02"):
+        card = json.loads((tmp_path / f"{name}.json").read_text())
+        assert card["recipe"]["seconds"] == 0.5
+        assert card["epochs"][-1]["share"] >= 1
+    with pytest.raises(InvalidInput, match="hours must be more than 0"):
+        run.finalize(hours=0.0)

@@ -109,21 +109,24 @@ def answers_of(
 def seconds_of(
     work: Callable[[], None], device: torch.device, seconds: float, blocks: int = 5
 ) -> float:
-    """Median seconds of one call: of blocks of calls that take ``seconds`` in all."""
+    """Median seconds of one call: of blocks of calls that take ``seconds`` in all.
+
+    On a CPU seconds of the process, so that what else a machine does counts little.
+    """
+    clock = time.process_time if device.type == "cpu" else time.perf_counter
     work()
     finish(device)
-    started = time.perf_counter()
+    started = clock()
     work()
     finish(device)
-    once = time.perf_counter() - started
-    calls = max(1, int(seconds / blocks / once))
+    calls = max(1, int(seconds / blocks / (clock() - started)))
     found = []
     for _ in range(blocks):
-        started = time.perf_counter()
+        started = clock()
         for _ in range(calls):
             work()
         finish(device)
-        found.append((time.perf_counter() - started) / calls)
+        found.append((clock() - started) / calls)
     return statistics.median(found)
 
 

@@ -9,7 +9,7 @@ Then each layer that occurs is measured alone, likewise, once for each shape of 
 are predicted by the sum of their layers. R-squared is that of the sum as it is, of a line through
 it, and of a line through the multiply-accumulates, against the first measurement:
 
-    OMP_NUM_THREADS=1 python benchmarks/latency.py --networks 50 --passes 15
+    OMP_NUM_THREADS=1 python benchmarks/latency.py --networks 50 --passes 5
 """
 
 import argparse
@@ -97,7 +97,7 @@ def fitted(truth: Numbers, by: Numbers) -> Numbers:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n\n")[0])
     parser.add_argument("--networks", type=int, default=50, help="of each space")
-    parser.add_argument("--passes", type=int, default=15, help="of the paper's, in five rounds")
+    parser.add_argument("--passes", type=int, default=5, help="of the paper's, in five rounds")
     arguments = parser.parse_args()
     print(conditions_of(CPU, passes=arguments.passes))
     for preset, passes in (("small", 100), ("metaqnn", arguments.passes)):

@@ -1,7 +1,7 @@
 """What bfloat16 gains on this machine, and whether accuracies stay what they are.
 
-`speed`: images per second of the bare training step (forward, backward, Adam) in float32 and in
-bfloat16, one torch thread, 32x32 images with 3 channels, batches of 64; for each network both in
+`speed`: images per CPU second of the bare training step (forward, backward, Adam) in float32 and
+in bfloat16, one torch thread, 32x32 images with 3 channels, batches of 64; for each network both in
 turn, medians over rounds. `accuracy`: networks drawn at random, each trained with two seeds in
 float32 and in bfloat16; the difference between precisions beside the difference between seeds:
 

@@ -19,7 +19,6 @@ PASSES = 50
 """Forward passes of a network that are measured."""
 
 _ROUNDS = 5
-_WARM_UP = 2  # passes
 
 
 def conditions_of(device: torch.device, batch: int = 1, passes: int = PASSES) -> Conditions:
@@ -39,10 +38,11 @@ def measure(
 ) -> list[float]:
     """Milliseconds of a forward pass of each network: the least of the rounds' medians.
 
-    A median leaves single interruptions out. What else disturbs a machine lasts longer, and can
-    only make a pass slower: so all networks are measured in turn in each of five rounds, and the
-    undisturbed round counts. Networks are as ``finalize`` writes them, in float32; their weights
-    do not matter. On a CPU one core works, as in trainings.
+    On a CPU one core works, as in trainings, and its own time counts, not that in which others have
+    it. They still take caches and memory: a median leaves short disturbances out, and what lasts
+    longer can only make a pass slower. So all networks are measured in turn in each of five rounds,
+    and the undisturbed round counts. Networks are as ``finalize`` writes them, in float32; their
+    weights do not matter.
 
     Args:
         networks: To measure.
@@ -93,15 +93,15 @@ def _built(
 
 def median_of(module: nn.Module, images: Tensor, passes: int) -> float:
     """Median milliseconds of a forward pass of (B, channels, n, n) images."""
-    for _ in range(_WARM_UP):
-        module(images)
+    clock = time.thread_time if images.device.type == "cpu" else time.perf_counter
+    module(images)  # prepares kernels
     seconds = []
     for _ in range(passes):
         _finish(images.device)
-        started = time.perf_counter()
+        started = clock()
         module(images)
         _finish(images.device)
-        seconds.append(time.perf_counter() - started)
+        seconds.append(clock() - started)
     return 1000 * statistics.median(seconds)
 
 

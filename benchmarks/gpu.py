@@ -54,6 +54,7 @@ def measure(arguments: argparse.Namespace) -> None:
     """Runs the parts one after the other; one that fails does not stop the rest."""
     import gpu_parts as parts
     import torch
+    from gpu_place import PEAKS, Place
     from rich.console import Console
 
     if arguments.device == "cuda" and not torch.cuda.is_available():
@@ -64,9 +65,9 @@ def measure(arguments: argparse.Namespace) -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     device = torch.device(arguments.device)
     machine = _machine(device)
-    sheet = next((tflops for name, tflops in parts.PEAKS.items() if name in machine["card"]), None)
+    sheet = next((tflops for name, tflops in PEAKS.items() if name in machine["card"]), None)
     dataset, data_root = _images(arguments)
-    place = parts.Place(
+    place = Place(
         device, dataset, data_root, arguments.out, 0.05 if arguments.tiny else 2.0, arguments.tiny,
         arguments.peak or sheet,
     )  # fmt: skip
@@ -199,12 +200,13 @@ def _table(name: str, part: dict, rows: list):
         table.add_column("failed")
         table.add_row(part["error"])
         return table
-    for column in rows[0]:
+    columns = max(rows, key=len)
+    for column in columns:
         table.add_column(
             column, overflow="fold", justify="left" if column == "network" else "right"
         )
     for row in rows:
-        table.add_row(*(_cell(row.get(column)) for column in rows[0]))
+        table.add_row(*(_cell(row.get(column)) for column in columns))
     return table
 
 

@@ -41,8 +41,8 @@ def measure(
     On a CPU one core works, as in trainings, and its own time counts, not that in which others have
     it. They still take caches and memory: a median leaves short disturbances out, and what lasts
     longer can only make a pass slower. So all networks are measured in turn in each of five rounds,
-    and the undisturbed round counts. Networks are as ``finalize`` writes them, in float32; their
-    weights do not matter.
+    and the undisturbed round counts. Networks are as ``finalize`` writes them, in float32, but for
+    their weights, which are random.
 
     Args:
         networks: To measure.

@@ -9,6 +9,7 @@ from train_eval.environments import make_env
 from train_eval.parallel.executors import LocalExecutor, worker_environments
 from train_eval.parallel.task import evaluation_task
 from train_eval.training.evaluator import TrainingEvaluator
+from train_eval.training.latency import conditions_of, measure
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
@@ -22,6 +23,20 @@ def test_a_network_learns_as_well_as_on_the_cpu():
     ]
     assert [result.status for result in results] == ["ok", "ok"]
     assert abs(results[0].accuracy - results[1].accuracy) < 0.03
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_network_learns_in_either_precision(precision):
+    recipe = {"preset": "digits", "precision": precision}
+    found = TrainingEvaluator("digits", recipe=recipe, device="cuda").evaluate(NETWORK)
+    assert found.accuracy > 0.9
+
+
+def test_latencies_are_those_of_the_gpu():
+    device = torch.device("cuda")
+    assert conditions_of(device).device == torch.cuda.get_device_name(device)
+    (milliseconds,) = measure([NETWORK], (1, 8, 8), device, passes=5)
+    assert milliseconds > 0
 
 
 def test_the_callers_random_states_are_left_alone():

@@ -86,6 +86,7 @@ class Phase:
         stopped: Number of those whose training was stopped early; no mean is over them either.
         mean_accuracy: Of the new networks that were trained to their end; None if there are none.
         mean_accuracy_of_episodes: Of all episodes, networks counted as often as they came.
+        mean_reward: Of all new networks, whatever became of them; None if there are none.
     """
 
     epsilon: float | None
@@ -95,6 +96,7 @@ class Phase:
     stopped: int
     mean_accuracy: float | None
     mean_accuracy_of_episodes: float | None
+    mean_reward: float | None
 
 
 @dataclass(frozen=True)
@@ -326,6 +328,7 @@ def _phase(epsilon: float | None, episodes: Sequence[EpisodeRow]) -> Phase:
         stopped=statuses.count("stopped"),
         mean_accuracy=_mean(new),
         mean_accuracy_of_episodes=_mean([episode.accuracy for episode in succeeded]),
+        mean_reward=_mean([episode.reward for episode in episodes if episode.new]),
     )
 
 
@@ -333,8 +336,8 @@ def _failed(status: Status) -> bool:
     return status not in ("ok", "stopped")
 
 
-def _mean(accuracies: Sequence[float]) -> float | None:
-    return sum(accuracies) / len(accuracies) if accuracies else None
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
 
 
 def _as_json(row: NetworkRow | EpisodeRow) -> dict[str, Any]:

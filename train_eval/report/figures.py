@@ -130,14 +130,13 @@ class RunFigures:
         stopped = self._summary.stopped
         if not stopped:
             return False
-        # Thousands of lines are drawn as pixels.
         for networks, style in (
             (self._summary.best, {"color": "0.8", "lw": 0.6}),
             (stopped, {"color": COLOURS[1], "lw": 0.8, "alpha": 0.5}),
         ):
-            for network in networks:
-                epochs = range(1, len(network.curve) + 1)
-                axes.plot(epochs, network.curve, marker=".", ms=2, rasterized=True, **style)
+            epochs = [e for n in networks for e in (*range(1, len(n.curve) + 1), np.nan)]
+            accuracies = [value for n in networks for value in (*n.curve, np.nan)]
+            axes.plot(epochs, accuracies, marker=".", ms=2, rasterized=True, **style)
         last = max((len(network.curve) for network in self._summary.best), default=1)
         axes.plot(
             [last] * len(stopped), [network.predicted for network in stopped], "o", ms=3, mew=0,

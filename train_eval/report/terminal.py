@@ -16,14 +16,10 @@ def tables(summary: Summary, top: int = 5) -> Group:
     kinds = [kind for kind in ("failed", "stopped") if getattr(summary, kind)]
     of_what = ", of the networks that were trained to their end" if kinds else ""
     phases = Table(title=f"Validation accuracy per epsilon{of_what}", title_justify="left")
-    for column in (
-        "epsilon",
-        "episodes",
-        "unique models",
-        *kinds,
-        "mean, unique",
-        "mean, episodes",
-    ):
+    columns = ["epsilon", "episodes", "unique models", *kinds, "mean, unique", "mean, episodes"]
+    if summary.stopped:  # then few of an epsilon may be left for the means
+        columns.append("mean reward, unique")
+    for column in columns:
         phases.add_column(column, justify="right")
     for phase in summary.epsilons:
         phases.add_row(
@@ -33,6 +29,7 @@ def tables(summary: Summary, top: int = 5) -> Group:
             *(str(getattr(phase, kind)) for kind in kinds),
             percent(phase.mean_accuracy),
             percent(phase.mean_accuracy_of_episodes),
+            *((f"{phase.mean_reward or 0.0:.4g}",) if summary.stopped else ()),
         )
     shown = summary.best[:top]
     title = "The best network" if len(shown) == 1 else f"The best {len(shown)} networks"

@@ -141,8 +141,9 @@ def test_no_other_run_meets_a_stopped_result(tmp_path, alone, rule):
     for other in (None, *RULES):
         folders = tmp_path / f"shared {other}", tmp_path / f"alone {other}"
         if other != rule:
-            on_it = searched(folders[0], other, store=shared, seed=1)
-            assert on_it == searched(folders[1], other, seed=1)
+            options = {"agent": "random_walk", "seed": 1}
+            on_it = searched(folders[0], other, store=shared, **options)
+            assert on_it == searched(folders[1], other, **options)
             if other is None:
                 assert all(evaluation.status != "stopped" for _, evaluation in on_it)
 

@@ -122,7 +122,7 @@ def run_search(
         from train_eval.data.sources import check_parts
 
         check_parts(evaluator.dataset, evaluator.recipe.image_size)
-    stopping = None if stop_early is None else _stopping(stop_early, evaluator)
+    stopping = None if stop_early is None else _stopping(stop_early, evaluator, budget)
     with _workplace(executor, where, made, trains) as workplace, in_use(run_dir / LOCK):
         known = recorded_settings(run_dir)
         if lookahead is None:
@@ -287,7 +287,7 @@ def _agent(
 
 
 def _stopping(
-    rule: str | Prediction | Halving, evaluator: "TrainingEvaluator | None"
+    rule: str | Prediction | Halving, evaluator: "TrainingEvaluator | None", budget: int
 ) -> dict[str, Any]:
     """The settings in full of a rule that stops trainings early."""
     if evaluator is None:
@@ -296,8 +296,13 @@ def _stopping(
             "leave out the rule (--stop-early)."
         )
     epochs = evaluator.recipe.epochs_of(len(evaluator.data.train))
-    chosen = make_rule(rule) if isinstance(rule, str) else rule
-    return rule_settings(chosen.for_epochs(epochs))
+    chosen = (make_rule(rule) if isinstance(rule, str) else rule).for_epochs(epochs)
+    if budget <= chosen.first:
+        raise InvalidInput(
+            f"Of {budget} networks none would be stopped, since the first {chosen.first} are "
+            f"trained to their end: take fewer first ones (--first) or a larger budget."
+        )
+    return rule_settings(chosen)
 
 
 def _images(evaluator: "TrainingEvaluator | None") -> RunData:

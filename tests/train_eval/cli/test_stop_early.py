@@ -127,6 +127,7 @@ def test_a_run_with_a_rule_is_another_run(capsys, run_dir):
         ("--stop-early halving --eta 0.5", "eta is 1 or more, not 0.5"),
         ("--stop-early halving --rungs 3 1", "numbers of epochs from 1 on, ascending"),
         ("--stop-early halving --rungs 1 4", "its last rung is 4 and trainings have 4"),
+        ("--stop-early halving", "Of 1 networks none would be stopped, since the first 20 are"),
         ("--stop-early prediction --recipe digits epochs=1", "Trainings of one epoch"),
         ("--stop-early prediction --env CNNArch-CIFAR10Table-v0", "Only trainings can be stopped"),
     ],

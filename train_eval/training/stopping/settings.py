@@ -24,6 +24,8 @@ def make_rule(settings: str | Mapping[str, Any]) -> Prediction | Halving:
     name = given.pop("rule", None)
     if name not in RULES:
         raise InvalidInput(f"No rule {name!r} stops trainings early: there are {', '.join(RULES)}.")
+    if isinstance(given.get("rungs"), list):  # as JSON gives it back
+        given["rungs"] = tuple(given["rungs"])
     try:
         return RULES[name](**given)
     except TypeError as error:
@@ -31,6 +33,10 @@ def make_rule(settings: str | Mapping[str, Any]) -> Prediction | Halving:
 
 
 def rule_settings(rule: Prediction | Halving) -> dict[str, Any]:
-    """A rule as plain data: its name and all settings."""
+    """A rule as plain data: its name and all settings, equal rules alike."""
     (name,) = (name for name, kind in RULES.items() if isinstance(rule, kind))
-    return {"rule": name, **dataclasses.asdict(rule)}
+    settings = dataclasses.asdict(rule)
+    for each in dataclasses.fields(rule):
+        if each.type is float:  # 3 is written as 3.0
+            settings[each.name] = float(settings[each.name])
+    return {"rule": name, **settings}

@@ -1,3 +1,4 @@
+import json
 import pickle
 import random
 import subprocess
@@ -7,7 +8,13 @@ from dataclasses import replace
 import pytest
 
 from gym_cnnarch import InvalidInput
-from train_eval.training.stopping import Finished, Halving, Prediction
+from train_eval.training.stopping import (
+    Finished,
+    Halving,
+    Prediction,
+    make_rule,
+    rule_settings,
+)
 
 EPOCHS = 8
 RULES = (Halving(first=20), Prediction(first=20), Prediction(first=20, kernel="linear"))
@@ -93,6 +100,24 @@ def test_networks_without_curves_change_nothing_and_break_nothing(rule):
     failed = Finished(10, 1, 0.0, (), "out_of_memory")
     known = answers(rule.decision(FINISHED, 10**5, 5), parts(OTHERS))
     assert answers(rule.decision([*FINISHED, failed], 10**5, 5), parts(OTHERS)) == known
+
+
+@pytest.mark.parametrize("rule", [*RULES, Halving(rungs=(2, 6), eta=4)], ids=repr)
+def test_a_rule_comes_back_from_plain_data(rule):
+    assert make_rule(json.loads(json.dumps(rule_settings(rule)))).for_epochs(20) == (
+        rule.for_epochs(20)
+    )
+    assert make_rule(rule_settings(rule)["rule"]) == type(rule)()
+
+
+def test_equal_rules_are_equal_texts_for_the_name_of_a_run():
+    assert json.dumps(rule_settings(Halving(eta=3))) == json.dumps(rule_settings(Halving(eta=3.0)))
+
+
+@pytest.mark.parametrize("settings", ["patience", {"rule": "halving", "delta": 0.9}, {}])
+def test_rules_that_there_are_not_are_refused(settings):
+    with pytest.raises(InvalidInput, match="rule"):
+        make_rule(settings)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """Whether collapsed networks are delivered as good: 20 final trainings that provoke them.
 
 A few networks are searched on a set of six classes (see photographs.py), then trained to the end
-with twenty seeds by a recipe that many do not survive: high rates, no batch normalisation, few
-epochs. What is delivered is looked at by the test images, which the choice has not seen: a network
+with twenty seeds by a recipe that many do not survive: high rates (or those that are named), no
+batch normalisation, few epochs. What is delivered is looked at by the test images, which the choice has not seen: a network
 that answers at most half of the classes there has collapsed:
 
     python benchmarks/photographs.py PLACE && python benchmarks/collapsed.py folder:PLACE
@@ -24,14 +24,15 @@ from train_eval.final.testing import predict
 FINALIZES = 20
 NETWORKS = 3
 SEARCH = {"preset": "quick", "epochs": 6, "batch_size": 32, "validation_size": 0.2}
-RATES = (0.05, 0.2)
 EPOCHS = 2
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("dataset")
-    dataset = with_absolute_places({"dataset": parser.parse_args().dataset})["dataset"]
+    parser.add_argument("--rates", type=float, nargs="+", default=[0.05, 0.2], help="in turn")
+    arguments = parser.parse_args()
+    dataset = with_absolute_places({"dataset": arguments.dataset})["dataset"]
     torch.set_num_threads(1)
     _, test = load_train_and_test(dataset)
     ends: Counter[str] = Counter()
@@ -44,8 +45,8 @@ def main() -> None:
         for seed in range(FINALIZES):
             folder = Path(place) / str(seed)
             recipe = {
-                "preset": "one-cycle", "steps": [[RATES[seed % len(RATES)], EPOCHS]],
-                "batch_size": 32,
+                "preset": "one-cycle", "batch_size": 32,
+                "steps": [[arguments.rates[seed % len(arguments.rates)], EPOCHS]],
             }  # fmt: skip
             results = run.finalize(recipe, NETWORKS, 1, folder, seed, workers=1, device="cpu")
             ends.update(lost.status for lost in results.failed)

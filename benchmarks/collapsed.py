@@ -2,8 +2,8 @@
 
 A few networks are searched on a set of six classes (see photographs.py), then trained to the end
 with twenty seeds by a recipe that many do not survive: high rates (or those that are named), no
-batch normalisation, few epochs. What is delivered is looked at by the test images, which the choice has not seen: a network
-that answers at most half of the classes there has collapsed:
+batch normalisation, few epochs. What is delivered is looked at by the test images, which the choice
+has not seen: a network that answers at most half of the classes there has collapsed:
 
     python benchmarks/photographs.py PLACE && python benchmarks/collapsed.py folder:PLACE
 """

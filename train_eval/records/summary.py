@@ -328,7 +328,9 @@ def _phase(epsilon: float | None, episodes: Sequence[EpisodeRow]) -> Phase:
         stopped=statuses.count("stopped"),
         mean_accuracy=_mean(new),
         mean_accuracy_of_episodes=_mean([episode.accuracy for episode in succeeded]),
-        mean_reward=_mean([episode.reward for episode in episodes if episode.new]),
+        mean_reward=_mean(
+            [e.reward for e in episodes if e.new and not isinstance(e.reward, tuple)]
+        ),
     )
 
 

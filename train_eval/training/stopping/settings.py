@@ -20,7 +20,7 @@ def make_rule(settings: str | Mapping[str, Any]) -> Prediction | Halving:
     Raises:
         InvalidInput: If there is no such rule, or a setting cannot be used.
     """
-    given = {"rule": settings} if isinstance(settings, str) else dict(settings)
+    given: dict[str, Any] = {"rule": settings} if isinstance(settings, str) else dict(settings)
     name = given.pop("rule", None)
     if name not in RULES:
         raise InvalidInput(f"No rule {name!r} stops trainings early: there are {', '.join(RULES)}.")

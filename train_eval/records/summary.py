@@ -86,7 +86,7 @@ class Phase:
         stopped: Number of those whose training was stopped early; no mean is over them either.
         mean_accuracy: Of the new networks that were trained to their end; None if there are none.
         mean_accuracy_of_episodes: Of all episodes, networks counted as often as they came.
-        mean_reward: Of all new networks, whatever became of them; None if there are none.
+        mean_reward: Of all new networks, whatever became of them; None for none and for vectors.
     """
 
     epsilon: float | None

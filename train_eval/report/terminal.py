@@ -17,7 +17,8 @@ def tables(summary: Summary, top: int = 5) -> Group:
     of_what = ", of the networks that were trained to their end" if kinds else ""
     phases = Table(title=f"Validation accuracy per epsilon{of_what}", title_justify="left")
     columns = ["epsilon", "episodes", "unique models", *kinds, "mean, unique", "mean, episodes"]
-    if summary.stopped:  # then few of an epsilon may be left for the means
+    rewards = summary.stopped and not has_front(summary)
+    if rewards:  # few of an epsilon may be left for the means
         columns.append("mean reward, unique")
     for column in columns:
         phases.add_column(column, justify="right")
@@ -29,7 +30,7 @@ def tables(summary: Summary, top: int = 5) -> Group:
             *(str(getattr(phase, kind)) for kind in kinds),
             percent(phase.mean_accuracy),
             percent(phase.mean_accuracy_of_episodes),
-            *((f"{phase.mean_reward or 0.0:.4g}",) if summary.stopped else ()),
+            *((f"{phase.mean_reward or 0.0:.4g}",) if rewards else ()),
         )
     shown = summary.best[:top]
     title = "The best network" if len(shown) == 1 else f"The best {len(shown)} networks"

@@ -70,7 +70,7 @@ def train(
         status, message = "timeout", f"not finished after {recipe.time_limit:g} seconds"
     except (MemoryError, RuntimeError) as error:
         status = "out_of_memory" if is_out_of_memory(error) else "error"
-        message = str(error) or "out of memory"
+        message = str(error) or status.replace("_", " ")
     if data.device.type == "cuda":
         check_device(data.device)
     predicted = None

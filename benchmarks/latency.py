@@ -6,8 +6,8 @@ the two measurements and how far they are apart: by the mean over the rounds, by
 rounds, and by the least of the rounds' medians, which is what `cnnarch latency` reports.
 
 Then each layer that occurs is measured alone, likewise, once for each shape of its input. Networks
-are predicted by the sum of their layers. R-squared is that of the sum as it is, of a line through
-it, and of a line through the multiply-accumulates, against the first measurement:
+are predicted by the sum of their layers, as it is and through a line, and by a line through their
+multiply-accumulates. R-squared is against the first measurement:
 
     OMP_NUM_THREADS=1 python benchmarks/latency.py --networks 50 --passes 5
 """
@@ -81,7 +81,7 @@ def sums_of_layers(networks: list[Architecture], passes: int) -> Numbers:
                 if len(shape) == 3:
                     inputs = inputs.contiguous(memory_format=torch.channels_last)
                 found[layer, shape].append(median_of(module, inputs, max(1, passes // ROUNDS)))
-    print(f"  {len(parts)} layers, each with its input's shape, of {networks[0].layers[-1]}...")
+    print(f"  {len(parts)} layers, each with the shape of its input")
     return np.array([sum(min(found[key]) for key in keys) for keys in of_network])
 
 
@@ -89,9 +89,17 @@ def r_squared(truth: Numbers, predicted: Numbers) -> float:
     return float(1 - ((truth - predicted) ** 2).sum() / ((truth - truth.mean()) ** 2).sum())
 
 
-def fitted(truth: Numbers, by: Numbers) -> Numbers:
-    """The least-squares line."""
-    return np.polyval(np.polyfit(by, truth, 1), by)
+def explain(name: str, truth: Numbers, by: Numbers) -> None:
+    """How well a line through a number says how long networks take."""
+    slope, start = np.polyfit(by, truth, 1)
+    line = start + slope * by
+    wrong = abs(line / truth - 1)
+    print(
+        f"  {name}: R-squared of the line {start:.3f} ms + {slope:.4g} "
+        f"x it {r_squared(truth, line):.4f}, wrong by {np.median(wrong):.1%} (median), "
+        f"{np.quantile(wrong, 0.9):.1%} (nine in ten below), {wrong.max():.0%} (most)",
+        flush=True,
+    )
 
 
 def main() -> None:
@@ -114,15 +122,10 @@ def main() -> None:
         compare(first, second)
         sums = sums_of_layers(networks, passes)
         macs = np.array([count_macs(network, SHAPE) for network in networks], float)
-        ratio = sums / truth
-        print(
-            f"  sum of layers: R-squared {r_squared(truth, sums):.4f}, of a line through it "
-            f"{r_squared(truth, fitted(truth, sums)):.4f}; sum / network {np.median(ratio):.3f}, "
-            f"{ratio.min():.3f} to {ratio.max():.3f}; the second measurement "
-            f"{r_squared(truth, second.min(axis=0)):.4f}"
-        )
-        print(f"  line through MACs: R-squared {r_squared(truth, fitted(truth, macs)):.4f}",
-              flush=True)  # fmt: skip
+        print(f"  the second measurement: R-squared {r_squared(truth, second.min(axis=0)):.4f}")
+        print(f"  the sum of layers as it is: R-squared {r_squared(truth, sums):.4f}")
+        explain("sum of layers, in ms", truth, sums)
+        explain("multiply-accumulates, in millions", truth, macs / 1e6)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ Points = NDArray[np.float64]
 def front(points: Points) -> list[int]:
     """Positions of the points that none dominates, in their order; of equal ones the first."""
     points = np.asarray(points, dtype=np.float64)
+    if len(points) == 0:
+        return []
     chosen: list[int] = []
     for position in np.lexsort(-points.T[::-1]).tolist():  # what dominates comes before
         if not (points[chosen] >= points[position]).all(axis=1).any():

@@ -15,7 +15,6 @@ from gym_cnnarch.env import CNNArchEnv
 from gym_cnnarch.errors import InvalidInput
 from gym_cnnarch.mdp import OBSERVATION_FIELDS, START, compile_mdp
 from gym_cnnarch.observation import Observation
-from gym_cnnarch.reward import is_vector
 from gym_cnnarch.table_evaluator import TableEvaluator
 from gym_cnnarch.vector_lookup import TableColumns, UniformStreams
 
@@ -85,7 +84,7 @@ class CNNArchVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
         self._mdp = compile_mdp(self.search_space, self._env.observe_size)
         self._observer = self._env.observer
         self._no_rewards = np.zeros(num_envs)
-        if is_vector(arguments.get("reward")):
+        if self._env.objectives:
             self.reward_space = self._env.reward_space  # of one, as in MO-Gymnasium
             self._no_rewards = np.zeros((num_envs, *self.reward_space.shape), np.float32)
         self._depths = self._mdp.observations[:, OBSERVATION_FIELDS.index("depth")]

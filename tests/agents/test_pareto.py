@@ -32,6 +32,10 @@ def test_the_front_is_what_no_point_dominates_each_point_once(seed, k):
         assert not any(np.array_equal(points[j], points[i]) for j in range(i))
 
 
+def test_the_front_of_nothing_is_empty():
+    assert front(np.array([])) == front(np.zeros((0, 2))) == []
+
+
 @pytest.mark.parametrize(("seed", "k"), CASES)
 def test_ranks_peel_one_front_after_the_other(seed, k):
     points = points_of(seed, k)

@@ -36,7 +36,8 @@ def tables(summary: Summary, top: int = 5) -> Group:
     title = "The best network" if len(shown) == 1 else f"The best {len(shown)} networks"
     if has_front(summary):
         shown = summary.front
-        title = f"The front by {', '.join(summary.objectives)}: {len(shown)} networks"
+        number = f"{len(shown)} network{'' if len(shown) == 1 else 's'}"
+        title = f"The front by {', '.join(summary.objectives)}: {number}"
     best = Table(title=title, title_justify="left")
     best.add_column("accuracy", justify="right")
     best.add_column("parameters", justify="right")

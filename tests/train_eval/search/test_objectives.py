@@ -47,6 +47,10 @@ def after(episodes):
     return interrupt
 
 
+def began(search):
+    raise Interrupted
+
+
 @pytest.mark.parametrize("agent", FRONT_AGENTS)
 def test_a_run_records_vectors_and_goes_on_exactly(tmp_path, table, agent):
     whole = searched(table, tmp_path / "whole", agent=agent, lookahead=3)
@@ -106,6 +110,13 @@ def test_the_front_of_a_run_with_one_number_is_by_accuracy_and_parameters(tmp_pa
     assert summary.objectives == ("accuracy", "-parameters")
     sizes = [network.parameters for network in summary.front]
     assert sizes == sorted(set(sizes), reverse=True)
+
+
+def test_a_run_that_has_just_begun_has_an_empty_front(capsys, tmp_path, table):
+    with pytest.raises(Interrupted):
+        searched(table, tmp_path / "run", follow=began)
+    assert json.loads(cnnarch(capsys, "show", tmp_path / "run", "--json")[1])["front"] == []
+    assert "The front by accuracy" in cnnarch(capsys, "show", tmp_path / "run")[1]
 
 
 def test_a_scalarised_search_repeats_its_formula(tmp_path, table):

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from train_eval.report.paper import PAPER_NETWORKS, those_that_fit
 from train_eval.search.agents import FRONT_AGENTS
 from train_eval.search.settings import run_settings
 
+PAGE = Path(__file__).parents[3] / "docs" / "objectives.md"
 TABLE_ENV = "CNNArch-CIFAR10Table-v0"
 BOTH = ["accuracy", "-parameters"]
 
@@ -179,6 +181,17 @@ def test_the_paper_s_networks_are_drawn_where_a_run_might_have_proposed_them(tmp
     assert fitting("CNNArch-SVHN-v0") == []
     search, *_ = make_search(tmp_path / "run")
     assert those_that_fit(search.settings) == []
+
+
+def test_what_the_page_shows_runs(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("mo_gymnasium")
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for text in re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.S):
+        exec(text, names)
+    assert "parameters  [" in capsys.readouterr().out
+    names["env"].reset(seed=0)
+    assert isinstance(float(names["env"].step(0)[1]), float)
 
 
 def test_vectors_are_stored_to_the_last_digit(tmp_path, table):

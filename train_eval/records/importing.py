@@ -6,10 +6,11 @@ from pathlib import Path
 
 from gym_cnnarch import Architecture, Evaluation, InvalidInput, SearchSpace
 from gym_cnnarch.shapes import count_macs, count_parameters
+from train_eval.records.kept import EpisodeRecord
 from train_eval.records.published import Row, read_published
 from train_eval.records.run_directory import open_run
 from train_eval.records.run_settings import RunSettings
-from train_eval.records.store import EpisodeRecord, Store
+from train_eval.records.store import Store
 
 IMPORTED = "imported"
 """The agent's name in the settings of an imported run."""

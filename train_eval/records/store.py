@@ -4,13 +4,24 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 from gym_cnnarch import Architecture, Evaluation, InvalidInput, __version__
-from gym_cnnarch.reward import Reward
+from train_eval.records.kept import (
+    EpisodeRecord,
+    RunRecord,
+    episode_of,
+    episode_row,
+    evaluation_of,
+    evaluation_row,
+    now,
+    plain_text,
+    run_of,
+    run_row,
+    stopped_of,
+    stopped_row,
+)
 from train_eval.records.rows import COLUMNS, FORMAT, MIGRATIONS, TABLES, digest, sealed, unsealed
 from train_eval.records.run_settings import RunSettings
 
@@ -33,48 +44,6 @@ _INSERT = {
 
 class StoreError(Exception):
     """The store cannot be read or written; what it acknowledged before is safe."""
-
-
-@dataclass(frozen=True)
-class EpisodeRecord:
-    """One recorded episode of a search.
-
-    Attributes:
-        number: 0, 1, 2, ... in the order in which the agent acted.
-        actions: The agent's actions.
-        epsilon: The agent's share of random actions then; None for agents without.
-        architecture: Canonical text.
-        reward: The reward, or the vector of a run with objectives.
-        new: Whether the run met this architecture for the first time.
-    """
-
-    number: int
-    actions: tuple[int, ...]
-    epsilon: float | None
-    architecture: str
-    reward: Reward
-    new: bool
-
-
-@dataclass(frozen=True)
-class RunRecord:
-    """One recorded run.
-
-    Attributes:
-        settings: All that its course depends on.
-        made_with: Versions and workers at its start.
-        finished: Whether it came to its end.
-        wall_seconds: From its beginning to its end, pauses included; None before the end.
-        folder: Where it was worked on last; empty if that is not known.
-        episodes: How many there were in the end; None before, and if that is not known.
-    """
-
-    settings: RunSettings
-    made_with: dict[str, Any]
-    finished: bool
-    wall_seconds: float | None = None
-    folder: str = ""
-    episodes: int | None = None
 
 
 class Store:
@@ -191,28 +160,19 @@ class Store:
             f"{_SELECT['evaluations']} WHERE task = ? AND architecture = ? AND seed = ?",
             (task, str(architecture), seed),
         )
-        return self._decoded(rows[0], _evaluation)[2] if rows else None
+        return self._decoded(rows[0], evaluation_of)[2] if rows else None
 
     def evaluations(self, task: str) -> Iterator[tuple[str, int, Evaluation]]:
         """Architecture text, seed and evaluation of all that is stored for a task."""
         for row in self._read(f"{_SELECT['evaluations']} WHERE task = ?", (task,)):
-            yield self._decoded(row, _evaluation)
+            yield self._decoded(row, evaluation_of)
 
     def add(
         self, task: str, architecture: Architecture, seed: int, evaluation: Evaluation
     ) -> Evaluation:
         """Records an evaluation, unless there is one: the first write wins and is returned."""
-        row = sealed(
-            (
-                task, str(architecture), int(seed), evaluation.status, _real(evaluation.accuracy),
-                json.dumps([float(accuracy) for accuracy in evaluation.curve]),
-                int(evaluation.parameters), int(evaluation.macs), _real(evaluation.train_seconds),
-                _real(evaluation.learning_rate), _text(evaluation.message), _now(),
-                _real(evaluation.test_accuracy),
-            )
-        )  # fmt: skip
-        new = self._write(_INSERT["evaluations"], [row])
-        if new:
+        row = evaluation_row(task, str(architecture), seed, evaluation)
+        if self._write(_INSERT["evaluations"], [sealed(row)]):
             return evaluation
         earlier = self.find(task, architecture, seed)
         if earlier is None:
@@ -229,7 +189,7 @@ class Store:
             (settings.run, str(architecture)),
         )
         if rows:
-            return self._decoded(rows[0], _stopped)
+            return self._decoded(rows[0], stopped_of)
         return self.find(settings.task, architecture, settings.evaluation_seed)
 
     def add_in_run(
@@ -242,27 +202,18 @@ class Store:
         if evaluation.predicted is None:
             seed = settings.evaluation_seed
             return self.add(settings.task, architecture, seed, evaluation)
-        row = sealed(
-            (
-                settings.run, str(architecture), _real(evaluation.accuracy),
-                _real(evaluation.predicted),
-                json.dumps(evaluation.curve), evaluation.parameters, evaluation.macs,
-                _real(evaluation.train_seconds), _real(evaluation.learning_rate), _now(),
-            )
-        )  # fmt: skip
-        self._write(_INSERT["stopped"], [row])
+        row = stopped_row(settings.run, str(architecture), evaluation)
+        self._write(_INSERT["stopped"], [sealed(row)])
         return evaluation
 
     def add_run(self, settings: RunSettings, made_with: dict[str, Any], folder: str = "") -> None:
         """Records a run, what it is made with (versions, workers) and its folder, unless known."""
-        made = settings.run, json.dumps(settings.as_json()), json.dumps(made_with)
-        row = sealed((*made, _now(), None, None, _text(folder)))
-        self._write(_INSERT["runs"], [row])
+        self._write(_INSERT["runs"], [sealed(run_row(settings, made_with, folder))])
 
     def move_run(self, run: str, folder: str) -> None:
         """Records that a run is worked on in another folder."""
         with self.transaction():
-            self._change_run(run, folder=_text(folder))
+            self._change_run(run, folder=plain_text(folder))
 
     def finish_run(self, run: str) -> None:
         """Records that a run came to its end."""
@@ -273,7 +224,7 @@ class Store:
                 {"run": run},
             )
             if finished is None:
-                self._change_run(run, finished_at=_now(), episodes=count)
+                self._change_run(run, finished_at=now(), episodes=count)
 
     def copy_run(self, run: str, settings: RunSettings) -> None:
         """Records a run that goes on with other settings; all of it so far is the other's."""
@@ -307,20 +258,11 @@ class Store:
     def find_run(self, run: str) -> RunRecord | None:
         """Returns the record of a run, None if it is unknown."""
         rows = self._read(f"{_SELECT['runs']} WHERE run = ?", (run,))
-        return self._decoded(rows[0], _run) if rows else None
+        return self._decoded(rows[0], run_of) if rows else None
 
     def add_episodes(self, run: str, episodes: Sequence[EpisodeRecord]) -> None:
         """Records episodes, unless they are known."""
-        rows = [
-            sealed(
-                (
-                    run, e.number, json.dumps(e.actions), _real(e.epsilon), e.architecture,
-                    _reward(e.reward), int(e.new),
-                )
-            )
-            for e in episodes
-        ]  # fmt: skip
-        self._write(_INSERT["episodes"], rows)
+        self._write(_INSERT["episodes"], [sealed(episode_row(run, e)) for e in episodes])
 
     def episodes(self, run: str) -> list[EpisodeRecord]:
         """All recorded episodes of a run, in order.
@@ -329,7 +271,7 @@ class Store:
             StoreError: If one is missing.
         """
         rows = self._read(f"{_SELECT['episodes']} WHERE run = ? ORDER BY number", (run,))
-        episodes = [self._decoded(row, _episode) for row in rows]
+        episodes = [self._decoded(row, episode_of) for row in rows]
         record = self.find_run(run)
         expected = len(episodes) if record is None or record.episodes is None else record.episodes
         if [episode.number for episode in episodes] != list(range(expected)):
@@ -366,61 +308,3 @@ class Store:
             with self.transaction():
                 return self._write(statement, rows)
         return self._db.executemany(statement, rows).rowcount
-
-
-def _evaluation(row: Sequence[Any]) -> tuple[str, int, Evaluation]:
-    """Architecture text, seed and evaluation."""
-    (
-        _, text, seed, status, accuracy, curve, parameters, macs, seconds, learning_rate, message,
-        _, test,
-    ) = row  # fmt: skip
-    evaluation = Evaluation(
-        accuracy, status, parameters, macs, tuple(json.loads(curve)), seconds, learning_rate,
-        message, cached=True, test_accuracy=test,
-    )  # fmt: skip
-    return text, seed, evaluation
-
-
-def _stopped(row: Sequence[Any]) -> Evaluation:
-    _, _, accuracy, predicted, curve, parameters, macs, seconds, learning_rate, _ = row
-    return Evaluation(
-        accuracy, "stopped", parameters, macs, tuple(json.loads(curve)), seconds, learning_rate,
-        cached=True, predicted=predicted,
-    )  # fmt: skip
-
-
-def _run(row: Sequence[Any]) -> RunRecord:
-    _, settings, made_with, started, finished, episodes, folder = row
-    seconds = None
-    if finished is not None:
-        span = datetime.fromisoformat(finished) - datetime.fromisoformat(started)
-        seconds = span.total_seconds()
-    return RunRecord(
-        RunSettings.from_json(json.loads(settings)), json.loads(made_with), finished is not None,
-        seconds, folder, episodes,
-    )  # fmt: skip
-
-
-def _episode(row: Sequence[Any]) -> EpisodeRecord:
-    _, number, actions, epsilon, text, reward, new = row
-    given = tuple(json.loads(reward)) if isinstance(reward, str) else reward
-    return EpisodeRecord(number, tuple(json.loads(actions)), epsilon, text, given, bool(new))
-
-
-def _reward(reward: Reward) -> float | str | None:
-    """A vector as a list in JSON."""
-    return json.dumps([_real(r) for r in reward]) if isinstance(reward, tuple) else _real(reward)
-
-
-def _real(number: float | None) -> float | None:
-    """As SQLite gives it back: a float, and never -0.0."""
-    return None if number is None else float(number) + 0.0
-
-
-def _text(text: str) -> str:
-    """Without what is no text: half characters, of file names that are not UTF-8."""
-    return text.encode(errors="backslashreplace").decode()
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")

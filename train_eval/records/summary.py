@@ -14,9 +14,10 @@ from gym_cnnarch import Architecture
 from gym_cnnarch.evaluation import Status
 from gym_cnnarch.objectives import DEFAULT_OBJECTIVES, as_counted
 from gym_cnnarch.reward import Reward, is_vector
+from train_eval.records.kept import EpisodeRecord
 from train_eval.records.latency import Latencies, latest_latencies
 from train_eval.records.run_settings import RunSettings
-from train_eval.records.store import EpisodeRecord, Store, StoreError
+from train_eval.records.store import Store, StoreError
 
 
 @dataclass(frozen=True)

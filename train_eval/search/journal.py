@@ -6,9 +6,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from gym_cnnarch import Architecture, Evaluation, InvalidInput
+from train_eval.records.kept import EpisodeRecord
 from train_eval.records.run_directory import made_with
 from train_eval.records.run_settings import RunSettings
-from train_eval.records.store import EpisodeRecord, Store
+from train_eval.records.store import Store
 
 _SAVE_EVERY = 1.0  # seconds in which episodes that cost nothing may wait to be committed
 

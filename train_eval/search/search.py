@@ -14,8 +14,9 @@ from agents import Agent, Episode, roll_out
 from gym_cnnarch import Architecture, Evaluation, InvalidInput
 from gym_cnnarch.env import CNNArchEnv
 from train_eval.parallel.worker import has_no_outcome, outcome_of
+from train_eval.records.kept import EpisodeRecord
 from train_eval.records.run_settings import RunSettings
-from train_eval.records.store import EpisodeRecord, Store
+from train_eval.records.store import Store
 from train_eval.search.journal import Journal
 from train_eval.search.stopping import Stopping
 

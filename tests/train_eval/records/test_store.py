@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from gym_cnnarch import Architecture, Evaluation, InvalidInput
+from train_eval.records.kept import EpisodeRecord, RunRecord
 from train_eval.records.rows import FORMAT
 from train_eval.records.run_settings import RunSettings
-from train_eval.records.store import EpisodeRecord, RunRecord, Store, StoreError
+from train_eval.records.store import Store, StoreError
 
 NETWORK = Architecture.parse("[C(8,3,1), SM(10)]")
 GOOD = Evaluation(0.1 + 0.2, "ok", 5130, 9728, (0.1, 0.1 + 0.2), 1.5, 0.003)

@@ -22,11 +22,9 @@ from numpy.typing import NDArray
 from gym_cnnarch import Architecture
 from gym_cnnarch.search_space import SearchSpace
 from gym_cnnarch.shapes import count_macs, layer_shapes
-from train_eval.training.device import one_thread
-from train_eval.training.latency import conditions_of, median_of, round_medians
-from train_eval.training.network import build_network
+from train_eval.training.latency import conditions_of, measure_layers, round_medians
 
-SHAPE, CLASSES, ROUNDS = (3, 32, 32), 10, 5
+SHAPE, CLASSES = (3, 32, 32), 10
 CPU = torch.device("cpu")
 
 Numbers = NDArray[np.float64]
@@ -61,28 +59,16 @@ def compare(first: Numbers, second: Numbers) -> None:
         )
 
 
-@torch.inference_mode()
 def sums_of_layers(networks: list[Architecture], passes: int) -> Numbers:
     """(N,) milliseconds: of the layers of each network, each measured alone."""
-    parts: dict[tuple[str, tuple[int, ...]], torch.nn.Module] = {}
-    of_network = []
-    for network in networks:
-        module = build_network(network, SHAPE, CLASSES).eval()
-        module = module.to(memory_format=torch.channels_last)
-        shapes = (SHAPE, *layer_shapes(network.layers, SHAPE))
-        keys = [(str(layer), shape) for layer, shape in zip(network.layers, shapes, strict=False)]
-        parts |= dict(zip(keys, module.children(), strict=True))
-        of_network.append(keys)
-    found = {key: [] for key in parts}
-    with one_thread():
-        for _ in range(ROUNDS):
-            for (layer, shape), module in parts.items():
-                inputs = torch.randn(1, *shape)
-                if len(shape) == 3:
-                    inputs = inputs.contiguous(memory_format=torch.channels_last)
-                found[layer, shape].append(median_of(module, inputs, max(1, passes // ROUNDS)))
-    print(f"  {len(parts)} layers, each with the shape of its input")
-    return np.array([sum(min(found[key]) for key in keys) for keys in of_network])
+    of_network = [
+        list(zip(network.layers, (SHAPE, *layer_shapes(network.layers, SHAPE)[:-1]), strict=True))
+        for network in networks
+    ]
+    layers = list(dict.fromkeys(layer for each in of_network for layer in each))
+    found = dict(zip(layers, measure_layers(layers, CPU, passes=passes), strict=True))
+    print(f"  {len(layers)} layers, each with the shape of its input")
+    return np.array([sum(found[layer] for layer in each) for each in of_network])
 
 
 def r_squared(truth: Numbers, predicted: Numbers) -> float:

@@ -6,6 +6,12 @@ masks without a legal action, and the legal actions that were refused. The last 
 of CPU that ``gym.make`` took, and steps per second.
 
     python benchmarks/random_steps_within_limits.py --steps 1000000
+
+With latencies, on one id, under a limit on these, with and without the other limits:
+
+    cnnarch layers --env CNNArch-Digits-v0 --out layers.json
+    python benchmarks/random_steps_within_limits.py --env CNNArch-Digits-v0 \\
+        --latencies layers.json --max-latency 0.1
 """
 
 import argparse
@@ -14,6 +20,7 @@ import time
 import gymnasium as gym
 import numpy as np
 
+from gym_cnnarch import Architecture
 from gym_cnnarch.mdp import compile_mdp
 from gym_cnnarch.registration import ENVIRONMENTS
 
@@ -57,9 +64,13 @@ def walk(env_id, limits, steps):
         refused += int(infos.get("invalid_action", np.zeros(1)).sum())
         ended = infos.get("_parameters", np.zeros(ENVS, dtype=bool))
         finished += int(ended.sum())
-        for name, limit in limits.items():
+        for name in limits.keys() & {"max_parameters", "max_macs"}:
             costs = infos.get(name.removeprefix("max_"), np.zeros(ENVS))
-            beyond += int((costs[ended] > limit).sum())
+            beyond += int((costs[ended] > limits[name]).sum())
+        if (latencies := envs.search_space.latencies) is not None:
+            most = round(limits["max_latency"] * 1e6)
+            texts = infos.get("architecture", np.zeros(ENVS))[ended]
+            beyond += sum(latencies.of_network(Architecture.parse(each)) > most for each in texts)
     steps = ENVS * -(-steps // ENVS)
     return steps, finished, beyond, empty, refused, made, steps / stepping
 
@@ -67,11 +78,19 @@ def walk(env_id, limits, steps):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--steps", type=int, default=1_000_000)
-    steps = parser.parse_args().steps
+    parser.add_argument("--env", choices=LIMITS, help="one id alone")
+    parser.add_argument("--latencies", help="of its layers, a file of cnnarch layers")
+    parser.add_argument("--max-latency", type=float, help="milliseconds")
+    arguments = parser.parse_args()
     print("steps, networks, beyond a limit, empty masks, refused, make in s of CPU, steps/s")
-    for env_id, both in LIMITS.items():
-        for limits in (*({name: limit} for name, limit in both.items()), both):
-            *counts, made, rate = walk(env_id, limits, steps)
+    chosen = LIMITS if arguments.env is None else {arguments.env: LIMITS[arguments.env]}
+    for env_id, both in chosen.items():
+        each = (*({name: limit} for name, limit in both.items()), both)
+        if arguments.latencies is not None:
+            slow = {"max_latency": arguments.max_latency, "latencies": arguments.latencies}
+            each = ({**limits, **slow} for limits in ({}, *each))
+        for limits in each:
+            *counts, made, rate = walk(env_id, limits, arguments.steps)
             figures = ", ".join(f"{count:,}" for count in counts)
             print(f"{env_id} {limits}: {figures}, {made:.2f}, {rate:,.0f}", flush=True)
 

@@ -8,6 +8,7 @@ from typing import Any
 from gym_cnnarch.errors import InvalidInput, WrongArguments
 from gym_cnnarch.evaluation import Evaluator, import_object
 from gym_cnnarch.image_size import side_of
+from gym_cnnarch.latencies import in_brief
 from gym_cnnarch.registration import DATASET_INPUTS, EVALUATORS
 from gym_cnnarch.search_space import SearchSpace
 
@@ -86,7 +87,7 @@ def make_search_space(
     if own is not None and not own.contains(space):
         raise InvalidInput(
             f"The evaluator knows the networks of another search space: leave search_space out, or "
-            f"keep within its limits, {own.as_spec()}."
+            f"keep within its limits, {in_brief(own.as_spec())}."
         )
     return space
 

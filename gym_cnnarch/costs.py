@@ -1,4 +1,4 @@
-"""What a network may cost in parameters and MACs: the rule, and its tables for the compiled MDP."""
+"""What a network may cost: the rule, and its tables for the compiled MDP."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from gym_cnnarch.architecture import Architecture, Conv, Layer, Pool, Terminator
 from gym_cnnarch.errors import InvalidInput
+from gym_cnnarch.latencies import NANOSECONDS
 from gym_cnnarch.rules import Cost, State, broken_rule_of_table_1
 from gym_cnnarch.shapes import Shape, macs_of, parameters_of
 
@@ -18,11 +19,8 @@ if TYPE_CHECKING:
 Front = tuple[Cost, ...]
 """Costs of which none is at most another in everything, in ascending order."""
 
-COST_LIMITS: dict[str, tuple[str, Callable[[Layer, Shape], int]]] = {
-    "max_parameters": ("parameters", parameters_of),
-    "max_macs": ("MACs", macs_of),
-}
-"""A limit's name -> what it counts, and how much of that a layer adds, given what it reads."""
+COST_LIMITS = {"max_parameters": "parameters", "max_macs": "MACs", "max_latency": "ms"}
+"""A limit's name -> what it counts. Milliseconds are counted in whole nanoseconds."""
 
 BINS = 10
 """Equal parts of a limit, in which an agent may see how much is spent."""
@@ -32,9 +30,9 @@ class Budget:
     """The rule: a layer is legal if some way to finish the network stays within every limit.
 
     What finishing costs depends on the last layer's kind, the size, the channels and the FC layers
-    (a node), and on how many layers may still come. With two limits the cheapest way in one need
-    not be so in the other, so that of each node the Pareto front of costs is kept. More layers stop
-    making anything cheaper after a few, and there the iteration ends.
+    (a node), and on how many layers may still come. With several limits the cheapest way in one
+    need not be so in another, so that of each node the Pareto front of costs is kept. More layers
+    stop making anything cheaper after a few, and there the iteration ends.
 
     Attributes:
         names: The limits that are set, K.
@@ -47,8 +45,7 @@ class Budget:
     def __init__(self, space: "SearchSpace") -> None:
         limits = space.cost_limits
         self.names, self.limits = tuple(limits), tuple(limits.values())
-        self._counted = [COST_LIMITS[name][0] for name in limits]
-        self._cost_of = [COST_LIMITS[name][1] for name in limits]
+        self._cost_of = [_cost_function(name, space) for name in limits]
         self._most = space.max_layers + 1
         self._actions = space.actions
         self.start = node_of(space.start)
@@ -81,7 +78,7 @@ class Budget:
         if not beyond:  # each limit alone would do
             wanted = [self._text(needs[0]), self._text(needs[-1])]
         spent = " and ".join(
-            f"{state.spent[k]:,} of {self.names[k]} = {self.limits[k]:,}"
+            f"{self._number(k, state.spent[k])} of {self._limit(k)}"
             for k in beyond or range(len(self.limits))
         )
         return f"it and what must follow need at least {' or '.join(wanted)}, but spent are {spent}"
@@ -161,16 +158,16 @@ class Budget:
             return
         beyond = self._beyond([min(cost[k] for cost in front) for k in range(len(self.limits))])
         which = beyond or range(len(self.limits))
-        limits = " and ".join(f"{self.names[k]} = {self.limits[k]:,}" for k in which)
+        limits = " and ".join(map(self._limit, which))
         smallest = "; ".join(
-            f"that of the fewest {self._counted[k]}, {self._cheapest(k)}, has "
+            f"that of the fewest {COST_LIMITS[self.names[k]]}, {self._cheapest(k)}, has "
             f"{self._text(min(front, key=lambda cost: cost[k]))}"
             for k in which
         )
         raise InvalidInput(f"No network of the space is within {limits}: {smallest}.")
 
     def _cheapest(self, k: int) -> Architecture:
-        """The network of the least cost in limit k, and of these the least in the other."""
+        """The network of the least cost in limit k, and of these the least in the others."""
         layers: list[Layer] = []
         node, left = self.start, self._most
         while not isinstance(node.last, Terminator):
@@ -191,7 +188,19 @@ class Budget:
 
     def _text(self, cost: Cost, which: Sequence[int] = ()) -> str:
         """All of a cost in words, or some parts of it."""
-        return " and ".join(f"{cost[k]:,} {self._counted[k]}" for k in which or range(len(cost)))
+        return " and ".join(
+            f"{self._number(k, cost[k])} {COST_LIMITS[self.names[k]]}"
+            for k in which or range(len(cost))
+        )
+
+    def _limit(self, k: int) -> str:
+        return f"{self.names[k]} = {self._number(k, self.limits[k])}"
+
+    def _number(self, k: int, amount: int) -> str:
+        """A part of a cost, or a limit, as it is said."""
+        if self.names[k] != "max_latency":
+            return f"{amount:,}"
+        return f"{amount / NANOSECONDS:,.6f}".rstrip("0").rstrip(".")
 
 
 @dataclass(frozen=True, eq=False)
@@ -254,6 +263,13 @@ def node_of(state: State) -> State:
     elif isinstance(last, Pool):
         last = Pool(1, 1)
     return replace(state, last=last, depth=0, spent=())
+
+
+def _cost_function(name: str, space: "SearchSpace") -> Callable[[Layer, Shape], int]:
+    """How much of what a limit counts a layer adds, given what it reads."""
+    if name == "max_latency" and space.latencies is not None:
+        return space.latencies.of
+    return parameters_of if name == "max_parameters" else macs_of
 
 
 def _sum(first: Cost, second: Cost) -> Cost:

@@ -68,9 +68,9 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
     `Dict` of this as `"observation"` and of the mask as `"action_mask"` (`MultiBinary`, int8), for
     libraries that look for masks in observations.
 
-    With `observe_budget=True` a field of 11 values follows for each of `max_parameters` and
-    `max_macs` that is set: 0 where nothing is spent, b from 1 to 10 where more than (b - 1) / 10 of
-    the limit is spent and at most b / 10.
+    With `observe_budget=True` a field of 11 values follows for each of `max_parameters`,
+    `max_macs` and `max_latency` that is set: 0 where nothing is spent, b from 1 to 10 where more
+    than (b - 1) / 10 of the limit is spent and at most b / 10.
 
     ## Rewards
     0 until the terminal step, then the evaluation's reward: by default the best validation accuracy
@@ -111,8 +111,9 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
       limits, with an optional `"preset"` to start from: see `SearchSpace`. None: the evaluator's
       own, where it has one (a table), else `"metaqnn"`. Of an evaluator's own space any part can be
       asked for, for example with fewer `max_layers`: a table's optimum and regret are then of that
-      part. `max_parameters` and `max_macs` limit what a network costs: no layer is legal after
-      which every network would be beyond them; see docs/limits.md.
+      part. `max_parameters`, `max_macs`, and `max_latency` with `latencies` limit what a network
+      costs: no layer is legal after which every network would be beyond them; see
+      docs/limits.md.
     - `evaluator`: `"training"`, `"table"`, `"surrogate"`, or one's own: `"module:attribute"` or
       `"path/to/file.py:attribute"`. It is called with `dataset` and all further arguments, those
       that the id registers included (for training: `data_root`, `recipe`, `device`, `store`; for a

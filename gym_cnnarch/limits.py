@@ -1,8 +1,11 @@
 """The limits of search spaces: the named ones, and what can be one."""
 
+import math
 from typing import Any
 
 import numpy as np
+
+from gym_cnnarch.latencies import NANOSECONDS, LayerLatencies
 
 PRESETS: dict[str, dict[str, Any]] = {
     "metaqnn": {},
@@ -37,6 +40,10 @@ def is_limit(name: str, value: Any) -> bool:
     match name:
         case "max_parameters" | "max_macs":
             return value is None or (_are_sizes((value,)) and value < 2**63)
+        case "max_latency":
+            return value is None or _is_latency(value)
+        case "latencies":
+            return value is None or isinstance(value, LayerLatencies)
         case "input_shape":
             return _are_sizes(value) and len(value) == 3
         case "conv_filters" | "conv_receptive_fields" | "fc_neurons":
@@ -45,6 +52,11 @@ def is_limit(name: str, value: Any) -> bool:
             pairs = isinstance(value, tuple) and all(_are_sizes(p) and len(p) == 2 for p in value)
             return pairs and len(set(value)) == len(value)
     return _are_sizes((value,))
+
+
+def _is_latency(value: Any) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and math.isfinite(value) and 1 <= value * NANOSECONDS < 2**63
 
 
 def _are_sizes(value: Any) -> bool:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gym_cnnarch.search_space import SearchSpace
 
 Cost = tuple[int, ...]
-"""K integers, one for each limit on the cost that is set, parameters before MACs."""
+"""K integers, one for each limit on the cost that is set, in the order of ``COST_LIMITS``."""
 
 
 @dataclass(frozen=True)

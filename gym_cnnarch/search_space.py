@@ -22,12 +22,13 @@ from gym_cnnarch.architecture import (
 from gym_cnnarch.costs import COST_LIMITS, Budget
 from gym_cnnarch.counting import Counting, CountingCosts, CountingStates
 from gym_cnnarch.errors import InvalidInput
+from gym_cnnarch.latencies import NANOSECONDS, LayerLatencies, key_of
 from gym_cnnarch.limits import PRESETS, as_tuple, is_limit
 from gym_cnnarch.presets import read_spec
 from gym_cnnarch.rules import State, broken_rule_of_table_1
 from gym_cnnarch.shapes import pooled_size
 
-_GRAINS = {1: 32, 2: 3}
+_GRAINS = {1: 32, 2: 3, 3: 1}
 """Number of limits on the cost -> parts of each, times the layers, in which sampling counts costs.
 
 More would reject fewer of the drawn networks, and take longer to count."""
@@ -51,9 +52,14 @@ class SearchSpace:
             ``shapes.count_parameters`` counts them; None for any number.
         max_macs: Most multiply-accumulates of a forward pass of one image, as ``shapes.count_macs``
             counts them; None for any number.
+        max_latency: Most milliseconds of a forward pass: of its layers' measured latencies
+            together; None for any number.
+        latencies: Those of all layers of the space: a file of ``cnnarch layers``, or its content;
+            None without ``max_latency``.
 
     A layer is legal if it keeps the rules, and if some way to finish the network then stays within
-    ``max_parameters`` and ``max_macs``: no choice of legal layers ends where nothing fits.
+    ``max_parameters``, ``max_macs`` and ``max_latency``: no choice of legal layers ends where
+    nothing fits.
 
     Raises:
         InvalidInput: If a limit is not positive, the images are not square, or no network is within
@@ -71,11 +77,20 @@ class SearchSpace:
     fc_max_size: int = 7
     max_parameters: int | None = None
     max_macs: int | None = None
+    max_latency: float | None = None
+    latencies: LayerLatencies | None = None
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = as_tuple(getattr(self, field.name))
+            if field.name == "latencies" and value is not None:
+                value = LayerLatencies.from_spec(value)
             object.__setattr__(self, field.name, value)
+            if not is_limit(field.name, value) and field.name == "max_latency":
+                raise InvalidInput(
+                    f"max_latency must be a number of milliseconds above 0, or None for no limit, "
+                    f"but came as {value!r}."
+                )
             if not is_limit(field.name, value) and field.name in COST_LIMITS:
                 raise InvalidInput(
                     f"{field.name} must be an integer from 1 to 2^63 - 1, or None for no limit, "
@@ -94,6 +109,19 @@ class SearchSpace:
         if self.num_classes < 2:
             raise InvalidInput(
                 f"Classifying needs num_classes of at least 2, but it is {self.num_classes}."
+            )
+        if self.max_latency is not None:
+            object.__setattr__(self, "max_latency", float(self.max_latency))
+        if (self.max_latency is None) != (self.latencies is None):
+            raise InvalidInput(
+                "max_latency and latencies go together: give both, a number of milliseconds and "
+                "the file of cnnarch layers, or neither."
+            )
+        if self.latencies is not None and self.latencies.input_shape != self.input_shape:
+            raise InvalidInput(
+                f"The latencies are of layers for images of {key_of(self.latencies.input_shape)}, "
+                f"but the space's are {key_of(self.input_shape)}: measure its layers with cnnarch "
+                f"layers."
             )
         _ = self.budget  # refuses limits that no network keeps
 
@@ -138,6 +166,8 @@ class SearchSpace:
     def as_spec(self) -> dict[str, Any]:
         """The limits as plain data, from which ``from_spec`` makes the space; without None."""
         limits = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        if self.latencies is not None:
+            limits["latencies"] = self.latencies.as_json()
         return {name: limit for name, limit in limits.items() if limit is not None}
 
     @cached_property
@@ -157,8 +187,10 @@ class SearchSpace:
 
     @property
     def cost_limits(self) -> dict[str, int]:
-        """Those of ``max_parameters`` and ``max_macs`` that are set."""
+        """Those of ``COST_LIMITS`` that are set; ``max_latency`` in nanoseconds."""
         limits = {name: getattr(self, name) for name in COST_LIMITS}
+        if self.max_latency is not None:
+            limits["max_latency"] = round(self.max_latency * NANOSECONDS)
         return {name: limit for name, limit in limits.items() if limit is not None}
 
     @cached_property
@@ -166,7 +198,9 @@ class SearchSpace:
         """The space without limits on the cost."""
         if not self.cost_limits:
             return self
-        return dataclasses.replace(self, max_parameters=None, max_macs=None)
+        return dataclasses.replace(
+            self, max_parameters=None, max_macs=None, max_latency=None, latencies=None
+        )
 
     @cached_property
     def budget(self) -> Budget | None:
@@ -235,6 +269,7 @@ class SearchSpace:
             and all(set(getattr(other, name)) <= set(getattr(self, name)) for name in choices)
             and all(getattr(other, name) <= getattr(self, name) for name in most)
             and all(other.cost_limits.get(name, math.inf) <= costs[name] for name in costs)
+            and self.latencies in (None, other.latencies)
         )
 
     def count(self) -> int:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from gym_cnnarch.errors import InvalidInput
 from gym_cnnarch.evaluation import STATUSES, Evaluation
 from gym_cnnarch.files import replace_file
+from gym_cnnarch.latencies import in_brief
 from gym_cnnarch.search_space import SearchSpace
 
 # What NumPy and the zip file's reader say of files that are none, or damaged.
@@ -67,7 +68,7 @@ class Table:
         if self.space.counts_more_than(self.parameters.size):
             raise InvalidInput(
                 f"A table of {self.parameters.size} architectures cannot be of a search space that "
-                f"has more, {plain['search_space']}."
+                f"has more, {in_brief(plain['search_space'])}."
             )
         seeds, count = len(self.seeds), self.space.count()
         expected = {

@@ -12,6 +12,7 @@ from gymnasium.envs.registration import EnvSpec, load_env_creator
 from gym_cnnarch import InvalidInput
 from gym_cnnarch.env import CNNArchEnv
 from gym_cnnarch.errors import first_line
+from gym_cnnarch.latencies import LayerLatencies
 from gym_cnnarch.table_evaluator import find_table
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ PLACES = ("data_root", "store", "table", "curves")
 def with_absolute_places(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments with absolute paths, so that they mean the same in any process and folder.
 
-    ``folder:DATA`` and ``npz:FILE`` are made absolute too; names of shipped tables stay.
+    ``folder:DATA`` and ``npz:FILE`` are made absolute too; names of shipped tables stay. Latencies
+    of layers become their content.
     """
     absolute = dict(arguments)
     for name in PLACES:
@@ -34,6 +36,10 @@ def with_absolute_places(arguments: Mapping[str, Any]) -> dict[str, Any]:
     if (dataset := absolute.get("dataset")) is not None:
         kind, separator, place = str(dataset).partition(":")
         absolute["dataset"] = f"{kind}:{_absolute(place)}" if separator else dataset
+    space = absolute.get("search_space")
+    if isinstance(space, Mapping) and isinstance(space.get("latencies"), str):
+        latencies = LayerLatencies.from_spec(space["latencies"]).as_json()
+        absolute["search_space"] = {**space, "latencies": latencies}
     return absolute
 
 

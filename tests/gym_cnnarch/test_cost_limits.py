@@ -1,4 +1,4 @@
-"""Limits on parameters and MACs, against the networks that keep them, found by trying all."""
+"""Limits on what networks cost, against the networks that keep them, found by trying all."""
 
 import math
 import pickle
@@ -20,11 +20,11 @@ from gym_cnnarch import InvalidInput, SearchSpace
 from gym_cnnarch.env import CNNArchEnv
 from gym_cnnarch.mdp import ActionSequences, compile_mdp
 from gym_cnnarch.registration import ENVIRONMENTS
-from gym_cnnarch.shapes import count_macs, count_parameters
+from gym_cnnarch.shapes import count_macs, count_parameters, layer_shapes
 from gym_cnnarch.table_evaluator import TableEvaluator
 from gym_cnnarch.vector_env import CNNArchVectorEnv
 from tests.gym_cnnarch.test_vector_env import actions_of, assert_equal
-from tests.helpers.made_up_tables import SPACE, make_table
+from tests.helpers.made_up_tables import SPACE, made_up_latencies, make_table
 
 DIGITS = ("digits", (1, 8, 8), 10)
 SMALL = ("small", (3, 16, 16), 10)
@@ -49,6 +49,10 @@ CASES = [
     (TRADES, {"max_parameters": 560, "max_macs": 4_000}),
     (TRADES, {"max_parameters": 1_000, "max_macs": 27_500}),
     (TRADES, {"max_parameters": 4_300, "max_macs": 30_000}),
+    (DIGITS, {"max_latency": 0.15}),
+    (DIGITS, {"max_parameters": 3_000, "max_latency": 0.2}),
+    (SMALL, {"max_macs": 300_000, "max_latency": 0.123456}),
+    (TRADES, {"max_parameters": 4_300, "max_macs": 30_000, "max_latency": 0.12}),
 ]
 every_case = pytest.mark.parametrize(
     ("problem", "limits"),
@@ -59,6 +63,8 @@ every_case = pytest.mark.parametrize(
 
 def make(problem, limits=None):
     spec, input_shape, num_classes = problem
+    if "max_latency" in (limits or {}):
+        limits = {**limits, "latencies": latencies(problem)}
     named = {"preset": spec} if isinstance(spec, str) else dict(spec)
     return SearchSpace.from_spec(
         {**named, **(limits or {})}, input_shape=input_shape, num_classes=num_classes
@@ -74,9 +80,31 @@ def networks(problem):
     return [(each, count_parameters(each, shape), count_macs(each, shape)) for each in every]
 
 
+@cache
+def latencies(problem):
+    """Made-up ones, which have nothing to do with what else layers cost."""
+    return made_up_latencies(make(problem))
+
+
+@cache
+def taken(problem):
+    """Network -> nanoseconds, by hand: what the table holds for each layer and what it reads."""
+    table, shape = latencies(problem).as_json()["nanoseconds"], make(problem).input_shape
+    found = {}
+    for network, *_ in networks(problem):
+        each = zip(network.layers, (shape, *layer_shapes(network.layers, shape)), strict=False)
+        found[network] = sum(table["x".join(map(str, s))][str(layer)] for layer, s in each)
+    return found
+
+
 def within(problem, limits):
     most = limits.get("max_parameters", math.inf), limits.get("max_macs", math.inf)
-    return [each for each, *cost in networks(problem) if cost[0] <= most[0] and cost[1] <= most[1]]
+    every = networks(problem)
+    fitting = [each for each, *cost in every if cost[0] <= most[0] and cost[1] <= most[1]]
+    if "max_latency" not in limits:
+        return fitting
+    slowest = round(limits["max_latency"] * 1e6)
+    return [each for each in fitting if taken(problem)[each] <= slowest]
 
 
 @every_case
@@ -101,6 +129,10 @@ def test_validation_accepts_exactly_the_networks_within_the_limits(problem, limi
         else:
             beyond = [name for name, cost in (("max_parameters", parameters), ("max_macs", macs))
                       if cost > limits.get(name, math.inf)]  # fmt: skip
+            slow = "max_latency" in limits and (
+                taken(problem)[network] > limits["max_latency"] * 1e6
+            )
+            beyond += ["max_latency"] if slow else []
             with pytest.raises(InvalidInput, match="breaks a rule") as error:
                 space.validate(network)
             assert any(f"{name} = {limits[name]:,}" in str(error.value) for name in beyond)
@@ -164,7 +196,7 @@ def test_two_limits_need_more_than_the_cheapest_way_in_each():
     assert max(len(front) for front in both.budget.fronts[-1].values()) > 1
 
 
-@pytest.mark.parametrize(("problem", "limits"), [CASES[i] for i in (1, 5, 8, 11)])
+@pytest.mark.parametrize(("problem", "limits"), [CASES[i] for i in (1, 5, 8, 11, 16)])
 def test_sampling_is_uniform_over_the_networks_within_the_limits(problem, limits):
     space, expected = make(problem, limits), within(problem, limits)
     rng = np.random.default_rng(0)

@@ -4,8 +4,10 @@ import numpy as np
 
 from gym_cnnarch import SearchSpace
 from gym_cnnarch.evaluation import STATUSES
+from gym_cnnarch.latencies import LayerLatencies
 from gym_cnnarch.shapes import count_macs, count_parameters
 from gym_cnnarch.table import MISSING, Table
+from train_eval.training.layers import layers_of
 
 SPACE = SearchSpace.from_spec(
     {"preset": "digits", "max_layers": 2, "conv_filters": [4, 8]},
@@ -38,3 +40,20 @@ def make_table(space=SPACE, seeds=3, complete=True):
         np.array([count_parameters(a, space.input_shape) for a in networks]),
         np.array([count_macs(a, space.input_shape) for a in networks]),
     )  # fmt: skip
+
+
+def made_up_latencies(space, seed=0):
+    """Random latencies of all layers of a space, of up to a tenth of a millisecond each."""
+    rng = np.random.default_rng(seed)
+    nanoseconds = {}
+    for layer, shape in layers_of(space):
+        taken = int(rng.integers(1, 100_000))
+        nanoseconds.setdefault("x".join(map(str, shape)), {})[str(layer)] = taken
+    return LayerLatencies.from_spec(
+        {
+            "input_shape": list(space.input_shape),
+            "conditions": {"device": "cpu", "processor": "made up"},
+            "check": {},
+            "nanoseconds": nanoseconds,
+        }
+    )

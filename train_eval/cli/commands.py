@@ -17,7 +17,7 @@ from train_eval.cli.predict import PredictCommand
 from train_eval.cli.report import ImportCommand, ReportCommand
 from train_eval.cli.search import SearchCommand
 from train_eval.cli.show import LatencyCommand, ShowCommand
-from train_eval.cli.space import SpaceCommand
+from train_eval.cli.space import LayersCommand, SpaceCommand
 from train_eval.cli.table import TableCommand
 from train_eval.cli.train import TrainCommand
 from train_eval.parallel.worker import WorkersUnavailable
@@ -34,6 +34,7 @@ Command = (
     | Annotated[ImportCommand, tyro.conf.subcommand("import")]
     | Annotated[FinalizeCommand, tyro.conf.subcommand("finalize")]
     | Annotated[LatencyCommand, tyro.conf.subcommand("latency")]
+    | Annotated[LayersCommand, tyro.conf.subcommand("layers")]
     | Annotated[TransferCommand, tyro.conf.subcommand("transfer")]
     | Annotated[PredictCommand, tyro.conf.subcommand("predict")]
     | Annotated[EvaluateCommand, tyro.conf.subcommand("evaluate")]

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from gym_cnnarch import InvalidInput
-from gym_cnnarch.registration import TRAINING
-from train_eval.environments import find_spec
+from gym_cnnarch import InvalidInput, SearchSpace
+from gym_cnnarch.registration import DATASET_INPUTS, TRAINING
+from train_eval.environments import find_spec, make_env
 from train_eval.parallel.options import ExecutorOptions, check_positive
+from train_eval.training.recipe import Recipe
 from train_eval.training.stopping import Halving, Prediction, make_rule
 
 __all__ = [
@@ -44,7 +45,7 @@ class EnvOptions:
     search_space: tuple[str, ...] = ()
     """Limits of the space: a preset (metaqnn, metaqnn-18, digits, small) and limits, such as
     `--search-space metaqnn max_layers=6 conv_filters=[16,32] max_parameters=1000000`; see
-    docs/limits.md. Default: the environment's."""
+    docs/limits.md, also for max_latency. Default: the environment's."""
     table: Path | None = None
     """For environments that look results up: a shipped table, or a file that cnnarch table build
     wrote."""
@@ -69,6 +70,14 @@ class EnvOptions:
             if words:
                 changed[name] = specification(registered.get(name), words)
         return changed
+
+    def space(self) -> SearchSpace:
+        """The environment's search space; reads no data where the images are known."""
+        changed = self.kwargs()
+        if (find_spec(self.env).kwargs | changed).get("dataset") in DATASET_INPUTS:
+            Recipe.from_spec(changed.get("recipe", "paper"))  # refuses what is none
+            changed["evaluator"] = None
+        return make_env(self.env, **changed).search_space
 
     def trains(self) -> bool:
         """Whether the environment trains networks."""

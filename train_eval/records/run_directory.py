@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 
 from gym_cnnarch import InvalidInput
 from gym_cnnarch.files import replace_json, unfinished_name
+from gym_cnnarch.latencies import in_brief
 from train_eval.records.plain import field, items
 from train_eval.records.run_settings import RunSettings
 from train_eval.records.store import Store
@@ -328,7 +329,8 @@ def _check_same_run(run_dir: Path, known: RunFile, settings: RunSettings) -> Non
             f"search of {asked['budget']} is another run, which reuses its results with "
             f"--store {shlex.quote(str(known.store_path(run_dir)))} --run-dir NEW."
         )
-    changes = [f"{n} is {recorded.get(n)!r} there and {asked.get(n)!r} here" for n in changed]
+    there, here = in_brief(recorded), in_brief(asked)
+    changes = [f"{n} is {there.get(n)!r} there and {here.get(n)!r} here" for n in changed]
     raise InvalidInput(
         f"{run_dir} belongs to another search ({'; '.join(changes)}): name another run "
         f"directory, or repeat its settings to continue it."

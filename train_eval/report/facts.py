@@ -70,6 +70,8 @@ def command(summary: Summary) -> str:
     words += _specification("--recipe", settings.recipe)
     shape = {"input_shape", "num_classes"}  # the data say these
     space = {k: v for k, v in settings.search_space.items() if k not in shape}
+    if "latencies" in space:
+        space["latencies"] = "layers.json"  # their content is in the run, their file is not
     words += _specification("--search-space", {"preset": "metaqnn", **space})
     words += ["--agent", agent.pop("name"), "--budget", str(settings.budget)]
     words += ["--seed", str(settings.seed), "--lookahead", str(settings.lookahead)]

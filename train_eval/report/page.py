@@ -10,6 +10,7 @@ import jinja2
 from agents import MetaQNN
 from gym_cnnarch import Architecture
 from gym_cnnarch.architecture import Conv, FullyConnected, Layer, Pool
+from gym_cnnarch.latencies import in_brief
 from gym_cnnarch.shapes import layer_shapes
 from train_eval.output.console import duration
 from train_eval.records.final_results import FinalResults
@@ -149,7 +150,7 @@ def _content(
         "settings": json.dumps(
             {
                 "run": summary.run,
-                "settings": settings.as_json(),
+                "settings": in_brief(settings.as_json()),
                 "made_with": summary.made_with,
             },
             indent=2,

@@ -1,19 +1,21 @@
-"""Architecture -> how long a forward pass takes on this machine."""
+"""Architecture, or layer -> how long a forward pass takes on this machine."""
 
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from gym_cnnarch import Architecture, InvalidInput
-from gym_cnnarch.shapes import layer_shapes
+from gym_cnnarch.architecture import Layer
+from gym_cnnarch.shapes import Shape, layer_shapes
 from train_eval.records.latency import Conditions
 from train_eval.records.run_directory import processor, versions
 from train_eval.training.device import is_out_of_memory, one_thread, seeded
-from train_eval.training.network import build_network
+from train_eval.training.network import build_network, module_of
 
 PASSES = 50
 """Forward passes of a network that are measured."""
@@ -66,13 +68,50 @@ def round_medians(
     passes: int = PASSES,
 ) -> list[list[float]]:
     """Of each round the networks' medians, in milliseconds; see ``measure``."""
+    built = [partial(_network, network, input_shape) for network in networks]
+    shapes = [input_shape for _ in networks]
+    return _rounds(built, shapes, device, batch, passes)
+
+
+def measure_layers(
+    layers: Sequence[tuple[Layer, Shape]],
+    device: torch.device,
+    batch: int = 1,
+    passes: int = PASSES,
+) -> list[float]:
+    """Milliseconds of a forward pass of each layer alone, given the shape that it reads.
+
+    Measured as networks are, see ``measure``.
+
+    Raises:
+        InvalidInput: If a batch does not fit into memory.
+    """
+    built = [partial(module_of, layer, shape) for layer, shape in layers]
+    rounds = _rounds(built, [shape for _, shape in layers], device, batch, passes)
+    return [min(medians) for medians in zip(*rounds, strict=True)]
+
+
+def _rounds(
+    built: Sequence[Callable[[], nn.Module]],
+    shapes: Sequence[Shape],
+    device: torch.device,
+    batch: int,
+    passes: int,
+) -> list[list[float]]:
+    """Of each round the medians of modules, which are built for it, on what they read."""
     each = max(1, passes // _ROUNDS)
+
+    def one(build: Callable[[], nn.Module], shape: Shape) -> float:
+        module = build()
+        convert_conv2d_weight_memory_format(module, torch.channels_last)
+        inputs = torch.randn(batch, *shape, device=device)
+        if len(shape) == 3:
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        return median_of(module.eval().to(device), inputs, each)
+
     try:
         with seeded("latency", device), one_thread(), torch.inference_mode():
-            images = torch.randn(batch, *input_shape, device=device)
-            images = images.contiguous(memory_format=torch.channels_last)
-            one = lambda network: median_of(_built(network, input_shape, device), images, each)
-            return [[one(network) for network in networks] for _ in range(min(_ROUNDS, passes))]
+            return [list(map(one, built, shapes)) for _ in range(min(_ROUNDS, passes))]
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
@@ -82,13 +121,9 @@ def round_medians(
         ) from error
 
 
-def _built(
-    network: Architecture, input_shape: tuple[int, int, int], device: torch.device
-) -> nn.Sequential:
+def _network(network: Architecture, input_shape: tuple[int, int, int]) -> nn.Sequential:
     (classes,) = layer_shapes(network.layers, input_shape)[-1]
-    module = build_network(network, input_shape, classes)
-    convert_conv2d_weight_memory_format(module, torch.channels_last)
-    return module.eval().to(device)
+    return build_network(network, input_shape, classes)
 
 
 def median_of(module: nn.Module, images: Tensor, passes: int) -> float:

@@ -49,7 +49,7 @@ def build_network(
     for number, (layer, shape) in enumerate(
         zip(architecture.layers, inputs, strict=False), start=1
     ):
-        network.add_module(f"{number}:{layer}", _module(layer, shape, batch_norm))
+        network.add_module(f"{number}:{layer}", module_of(layer, shape, batch_norm))
         if number % 2 == 0 and number // 2 <= dropouts:
             i = number // 2
             network.add_module(f"{number}:dropout", nn.Dropout(i / (2 * dropouts)))
@@ -73,7 +73,8 @@ def fold_batch_norm(network: nn.Sequential) -> nn.Sequential:
     return folded
 
 
-def _module(layer: Layer, shape: tuple[int, ...], batch_norm: bool) -> nn.Module:
+def module_of(layer: Layer, shape: tuple[int, ...], batch_norm: bool = False) -> nn.Module:
+    """A layer that reads ``shape``, with torch's own initialisation."""
     match layer:
         case Conv(filters, size):
             if batch_norm:

@@ -37,7 +37,7 @@ def with_absolute_places(arguments: Mapping[str, Any]) -> dict[str, Any]:
         kind, separator, place = str(dataset).partition(":")
         absolute["dataset"] = f"{kind}:{_absolute(place)}" if separator else dataset
     space = absolute.get("search_space")
-    if isinstance(space, Mapping) and isinstance(space.get("latencies"), str):
+    if isinstance(space, Mapping) and isinstance(space.get("latencies"), str | Path):
         latencies = LayerLatencies.from_spec(space["latencies"]).as_json()
         absolute["search_space"] = {**space, "latencies": latencies}
     return absolute

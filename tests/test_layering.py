@@ -112,7 +112,18 @@ def test_ruff_refuses_an_import_against_an_arrow_between_rooms(tmp_path):
     shutil.copytree(ROOT / "train_eval", tmp_path / "train_eval")
     against = tmp_path / "train_eval" / "records" / "against_the_arrow.py"
     against.write_text("from train_eval.search.search import Search\n")
-    command = [sys.executable, "-m", "ruff", "check", "--no-cache", "--select", "TID251", "."]
+    command = [
+        sys.executable,
+        "-m",
+        "ruff",
+        "check",
+        "--no-cache",
+        "--select",
+        "TID251",
+        "--output-format",
+        "concise",
+        ".",
+    ]
     refused = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert refused.returncode == 1
     assert refused.stdout.count("TID251") == 1

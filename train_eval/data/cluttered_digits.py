@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
-SIZES: dict[str, int] = {"train": 12_000, "validation": 4_000, "test": 4_000}
+SIZES: dict[str, int] = {"train": 12_000, "validation": 2_000, "test": 4_000}
 """Images of each part."""
 
 _CANVAS, _DIGIT, _SCRAP = 16, 8, 4  # sides in pixels

@@ -207,14 +207,14 @@ PRESETS: dict[str, Recipe] = {
     ),
     "cluttered-digits": Recipe(
         epochs=4,
-        batch_size=64,
+        batch_size=32,
         learning_rate=0.006,
         decay=0.4,
         decay_every=1,
         restart_on="loss",
         dropout=False,
         batch_norm=True,
-        train_size=6000,
+        train_size=3000,
     ),
 }
 """``paper``: the paper's search phase, meant for a GPU. ``quick``: a fifth of the epochs, at most

@@ -38,7 +38,7 @@ def test_presets_are_their_settings(preset):
         ("digits", False, "digits-82a77ff36e1094ef"),
         ("digits", True, "digits-4798b5e0eb519174"),
         ({"preset": "paper", "validation_size": 360}, False, "digits-942e77e2f8713d15"),
-        ("cluttered-digits", True, "cluttered_digits-ad3f0923b016960e"),
+        ("cluttered-digits", True, "cluttered_digits-8edd3bf5af615ddc"),
     ],
 )
 def test_a_new_setting_renames_no_task(settings, test, task):

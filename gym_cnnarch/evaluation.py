@@ -34,7 +34,8 @@ class Evaluation:
         parameters: Trainable parameters.
         macs: Multiply-accumulates of a forward pass of one image.
         curve: Validation accuracy after each epoch of the last try.
-        train_seconds: Wall-clock seconds of training, all tries; None if nothing was trained.
+        train_seconds: Seconds of training, all tries: of the process on a CPU, whatever else the
+            machine does, of a clock on a GPU. None if nothing was trained.
         learning_rate: The initial learning rate of the last try; None if there is none.
         message: What went wrong, in words; empty if nothing did.
         cached: Whether the result was looked up rather than paid for now.

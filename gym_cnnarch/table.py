@@ -46,7 +46,7 @@ class Table:
         correct_test: (S, N) int32, correctly classified test images after the last epoch.
         status: (S, N) int8, position in ``evaluation.STATUSES``; MISSING where nothing was trained.
             A training that was stopped early is no result.
-        train_seconds: (S, N) float32, wall-clock seconds of training.
+        train_seconds: (S, N) float32, seconds of training, see ``Evaluation``.
         learning_rate: (S, N) float32, the initial learning rate of the last try; 0: there is none.
         parameters: (N,) int64, trainable parameters.
         macs: (N,) int64, multiply-accumulates of a forward pass.

@@ -31,7 +31,7 @@ class NetworkRow:
         message: What went wrong, in words; empty if nothing did.
         parameters: Trainable parameters.
         macs: Multiply-accumulates of a forward pass of one image.
-        train_seconds: Wall-clock seconds of training; None if nothing was trained.
+        train_seconds: Seconds of training, see ``Evaluation``; None if nothing was trained.
         learning_rate: The initial learning rate that was used; None if there is none.
         curve: Validation accuracy after each epoch.
         predicted: The accuracy that a stopped training is predicted to have had in the end, which

@@ -1,7 +1,6 @@
 """One network, one recipe -> one evaluation."""
 
 import math
-import time
 from collections.abc import Callable, Iterator
 
 import torch
@@ -56,7 +55,6 @@ def train(
         ProcessUnusable: If the GPU answers this process no more.
     """
     attempt = _Attempt(data, recipe, on_epoch, decision)
-    started = time.perf_counter()
     status: Status = "ok"
     message = ""
     try:
@@ -82,7 +80,7 @@ def train(
         parameters=shapes.count_parameters(architecture, data.input_shape),
         macs=shapes.count_macs(architecture, data.input_shape),
         curve=tuple(attempt.curve),
-        train_seconds=time.perf_counter() - started,
+        train_seconds=attempt.seconds,
         learning_rate=attempt.learning_rate,
         message=message.partition("\n")[0],
         test_accuracy=attempt.test_accuracy,
@@ -109,6 +107,11 @@ class _Attempt:
         self.test_accuracy: float | None = None
         self._limit = math.inf if recipe.time_limit is None else recipe.time_limit
         self._stopwatch = Stopwatch(data.device)
+
+    @property
+    def seconds(self) -> float:
+        """Of training so far, see ``Stopwatch``."""
+        return self._stopwatch.seconds()
 
     def run(self, architecture: Architecture) -> tuple[Status, str]:
         """Restarts with smaller learning rates while a try fails by the recipe's rule."""
@@ -201,5 +204,5 @@ class _Attempt:
         return score(self.recipe.metric, torch.cat(hits), images.labels)
 
     def _check_time(self) -> None:
-        if self._stopwatch.seconds() > self._limit:
+        if self.seconds > self._limit:
             raise TimeLimitExceeded

@@ -3,10 +3,9 @@
 By hand: four convolutions of 3x3 (16, 32, 32, 64 filters) with batch normalisation, three poolings
 and a linear classifier (38,458 parameters for 28x28 grey images), trained by AdamW with a learning
 rate that falls along a cosine over the given time; the epoch that is best by the validation images
-is tested. Search: a share of the time goes to a search with the recipe `own-quick`, the rest to the
-final training of its best networks with `own-final`, as many epochs as fit. Both train on the same
-images, hold out the same for the last choice, and open the same test images once. CPU seconds are
-those of the process and its workers, imports included in neither:
+is tested. Searched: what `cnnarch fit` does. Both train on the same images, hold out the same for
+the last choice, and open the same test images once. CPU seconds are those of the process and its
+workers, imports included in neither:
 
     OMP_NUM_THREADS=1 python benchmarks/by_hand.py --dataset digits --minutes 2 --seeds 0 1 2
 """
@@ -16,10 +15,8 @@ import math
 import os
 import tempfile
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -27,33 +24,18 @@ from torch import nn
 
 from gym_cnnarch import Architecture, SearchSpace
 from gym_cnnarch.shapes import count_parameters
-from train_eval import run_search
+from train_eval import fit
 from train_eval.data.sources import load_own_validation, load_train_and_test
 from train_eval.environments import with_absolute_places
 from train_eval.final.data import FinalData
 from train_eval.final.network.trained_network import make_normalisation
 from train_eval.final.recipe import FinalRecipe
-from train_eval.run import Run
-from train_eval.search.search import Learned, Search
-from train_eval.search.usual import USUAL, usual_networks
+from train_eval.run.fit import SPACE
+from train_eval.search.usual import usual_networks
 from train_eval.training.batches import Images
-from train_eval.training.recipe import Recipe
 
 BY_HAND = ((16, False), (32, True), (32, True), (64, True))
 """Filters of each convolution, and whether a pooling follows."""
-
-SPACE = {
-    "max_layers": 9,
-    "conv_filters": [16, 32, 64],
-    "pools": [[3, 2], [2, 2]],
-    "fc_neurons": [64],
-}
-LEAST_PASSES = 10
-"""Of a final training over its images, for networks dearer than the one by hand."""
-
-PASSES_A_PIXEL = 4
-"""Images are moved by a pixel more for so many passes, at most by an eighth of their side: what a
-network sees a few times it does not learn by heart."""
 
 
 def cpu_seconds() -> float:
@@ -133,65 +115,23 @@ def in_words(shape: tuple[int, int, int], num_classes: int) -> str:
     return str(usual_networks(SearchSpace.from_spec(SPACE, **known))[0])
 
 
-def search_and_finalize(
-    dataset: str, image_size: int | None, data: FinalData, seconds: float, seed: int, share: float,
-    max_parameters: int | None,
-) -> Searched:  # fmt: skip
-    """Searches from networks written by hand for a share of the time, then trains the best.
-
-    The first is trained to know how long trainings take here. No network may cost so much more that
-    its final training would have fewer than ten passes over the images.
-    """
+def search_and_train(
+    dataset: str, image_size: int | None, seconds: float, seed: int, max_parameters: int | None
+) -> Searched:
+    """What ``cnnarch fit`` does on one core, timed by CPU seconds."""
+    said: list[str] = []
     started = cpu_seconds()
-    validation: float = 0.2 if len(data.images) < 10_000 else 2000
-    first = in_words(data.input_shape, len(data.class_names))
-    recipe = {"preset": "own-quick", "validation_size": validation, "image_size": image_size}
-    space: dict[str, Any] = {**SPACE, "max_parameters": max_parameters}
-
-    def within_time(search: Search) -> Iterable[Learned]:
-        for learned in search:
-            yield learned
-            if cpu_seconds() - started > share * seconds:
-                return
-
     with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
-
-        def search(name: str, budget: int, networks: list[str]) -> Run:
-            return run_search(
-                "CNNArch-v0", "local_search", budget, run_dir=folder / name, seed=seed,
-                agent_settings={"networks": networks}, store=folder / "results.sqlite",
-                executor="inline", follow=within_time, dataset=dataset, search_space=space,
-                recipe=recipe, device="cpu",
-            )  # fmt: skip
-
-        known = search("first", 1, [first]).networks[0]
-        took = cpu_seconds() - started
-        full = Recipe.from_spec(recipe)
-        trained, held_out = len(data.images), len(data.validation)
-        if not data.description["own_validation_fingerprint"]:
-            whole = trained + held_out
-            held_out = int(validation if validation > 1 else validation * whole)
-            trained = whole - held_out
-        trained = min(trained, full.train_size)
-        seen = full.epochs_of(trained) * (trained + held_out / 3)  # going forward alone is a third
-        a_pass = took / seen * len(data.images)
-        passes = seconds * (1 - share) / a_pass
-        space["max_macs"] = int(known.macs * max(1.25, passes / LEAST_PASSES))
-        run = search("all", 10_000, [USUAL])
-        tried = len(run.networks)
-        searched = cpu_seconds() - started
-        passes = (seconds - searched) / (a_pass * run.best()[0].macs / known.macs)
-        moved = min(data.input_shape[1] // 8, int(passes / PASSES_A_PIXEL))
-        final = FinalRecipe.from_spec(
-            {"preset": "own-final", "seconds": seconds - searched, "translation": moved}
-        )
-        results = run.finalize(final, 1, 1, seed=seed, workers=1, device="cpu")
-        spent = cpu_seconds() - started
-    best = results.networks[0]
-    how = f"{tried} networks in {searched:.0f} CPU s, {spent:.0f} in all, "
-    how += f"{passes:.0f} passes, moved by {moved}, {best.architecture}"
-    return Searched(1 - best.test_error, best.parameters, how)
+        run = fit(
+            dataset, hours=seconds / 3600, run_dir=Path(place) / "run", seed=seed, device="cpu",
+            recipe={"image_size": image_size}, search_space={"max_parameters": max_parameters},
+            executor="inline", tell=said.append, clock=cpu_seconds,
+        )  # fmt: skip
+        assert run.final is not None
+        best = run.final.networks[0]
+    spent = cpu_seconds() - started
+    how = f"{said[-1]} {spent:.0f} CPU seconds in all. {best.architecture}"
+    return Searched(1 - (best.test_error or 0.0), best.parameters, how)
 
 
 def main() -> None:
@@ -200,7 +140,6 @@ def main() -> None:
     parser.add_argument("--image-size", type=int)
     parser.add_argument("--minutes", type=float, default=2.0, help="of CPU time, each")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--search-share", type=float, default=0.25, help="of the time")
     parser.add_argument("--no-larger", action="store_true", help="no more parameters than by hand")
     parser.add_argument("--only", choices=("hand", "search"))
     arguments = parser.parse_args()
@@ -228,9 +167,7 @@ def main() -> None:
             if arguments.no_larger:
                 text = in_words(data.input_shape, len(data.class_names))
                 largest = count_parameters(Architecture.parse(text), data.input_shape)
-            one = search_and_finalize(
-                dataset, size, data, seconds, seed, arguments.search_share, largest
-            )
+            one = search_and_train(dataset, size, seconds, seed, largest)
             found["searched"].append(one.accuracy)
             how = f"{one.parameters:,} parameters, {one.how}"
             print(f"seed {seed}  searched  {one.accuracy:.2%}  {how}", flush=True)

@@ -63,8 +63,10 @@ def test_the_commands_for_one_s_own_images_run(capsys, tmp_path, monkeypatch):
             Image.fromarray(pixels + np.uint8(127 * (label == "light"))).save(
                 folder / f"{index}.png"
             )
-    shown = {c[0]: c for c in commands(README) if "runs/mine" in c}
-    assert list(shown) == ["search", "show", "finalize"]
+    shown = {c[0]: c for c in commands(README) if {"runs/mine", "runs/steps"} & set(c)}
+    assert list(shown) == ["fit", "search", "show", "finalize"]
+    shown["fit"][shown["fit"].index("--hours") + 1] = "0.0005"
+    shown["fit"] += ["--recipe", "steps=2", "epochs=1", "--workers", "1"]
     search = shown["search"]
     search[search.index("--budget") + 1] = "3"
     search.insert(search.index("--recipe") + 2, "steps=1")
@@ -73,8 +75,9 @@ def test_the_commands_for_one_s_own_images_run(capsys, tmp_path, monkeypatch):
     for arguments in shown.values():
         status, out, err = cnnarch(capsys, *arguments)
         assert status == 0, err
-        assert "3 of 3 unique networks" in out or arguments[0] == "finalize"
-    assert (tmp_path / "runs" / "mine" / "final" / "01.safetensors").is_file()
+        assert "3 of 3 unique networks" in out or arguments[0] in ("fit", "finalize")
+    for run in ("mine", "steps"):
+        assert (tmp_path / "runs" / run / "final" / "01.safetensors").is_file()
 
 
 def test_the_comparison_of_agents_runs(capsys, tmp_path):

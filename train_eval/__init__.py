@@ -1,7 +1,7 @@
 """Training, storing and searching.
 
-``run_search`` searches, ``Run`` is what a search leaves behind, and ``load_network`` opens a
-network that ``Run.finalize`` has trained.
+``run_search`` searches, ``Run`` is what a search leaves behind, ``load_network`` opens a network
+that ``Run.finalize`` has trained, and ``fit`` does all of it in a given time.
 """
 
 import importlib
@@ -12,17 +12,19 @@ __all__ = [
     "SurrogateEvaluator",
     "Trainer",
     "TrainingEvaluator",
+    "fit",
     "load_network",
     "run_search",
 ]
 
 _HOMES = {
-    "Run": "train_eval.run",
+    "Run": "train_eval.run.run",
     "SurrogateEvaluator": "train_eval.training.surrogate",
     "Trainer": "train_eval.training.evaluator",
     "TrainingEvaluator": "train_eval.training.evaluator",
     "load_network": "train_eval.final.network.trained_network",
-    "run_search": "train_eval.run",
+    "fit": "train_eval.run.fit",
+    "run_search": "train_eval.run.search",
 }
 
 

@@ -13,6 +13,7 @@ from train_eval.cli.cnnarch import TRACEBACK
 from train_eval.cli.evaluate import EvaluateCommand
 from train_eval.cli.export import ExportCommand
 from train_eval.cli.finalize import FinalizeCommand, TransferCommand
+from train_eval.cli.fit import FitCommand
 from train_eval.cli.predict import PredictCommand
 from train_eval.cli.report import ImportCommand, ReportCommand
 from train_eval.cli.search import SearchCommand
@@ -25,6 +26,7 @@ from train_eval.records.store import StoreError
 
 Command = (
     Annotated[SearchCommand, tyro.conf.subcommand("search")]
+    | Annotated[FitCommand, tyro.conf.subcommand("fit")]
     | Annotated[TrainCommand, tyro.conf.subcommand("train")]
     | Annotated[SpaceCommand, tyro.conf.subcommand("space")]
     | Annotated[ShowCommand, tyro.conf.subcommand("show")]

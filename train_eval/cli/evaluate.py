@@ -61,15 +61,20 @@ class EvaluateCommand:
             f"accuracy {found.accuracy:.2%}, balanced accuracy {found.balanced_accuracy:.2%}, "
             f"{found.images} images"
         )
-        console.out.print(_classes(found))
-        if len(found.class_names) <= _MOST_COLUMNS:
-            console.out.print(_confusion(found))
+        show_classes(found)
         for one in found.wrong[: self.worst]:
             console.say(
                 console.one_line(
                     f"{one.path}  is {one.truth}, answered {one.answer} {one.confidence:.2%}"
                 )
             )
+
+
+def show_classes(found: "Assessment") -> None:
+    """Prints how well each class is found, and the confusion matrix if it is not too wide."""
+    console.out.print(_classes(found))
+    if len(found.class_names) <= _MOST_COLUMNS:
+        console.out.print(_confusion(found))
 
 
 def _classes(found: "Assessment") -> Table:

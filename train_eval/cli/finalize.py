@@ -18,7 +18,7 @@ from train_eval.output.console import foreign
 from train_eval.records.final_results import FINAL_FOLDER, FinalResults, final_results
 from train_eval.records.latency import Latencies, latest_latencies
 from train_eval.report.terminal import milliseconds
-from train_eval.run import Run
+from train_eval.run.run import Run
 
 
 @dataclass
@@ -84,10 +84,10 @@ class FinalizeCommand(FinalOptions):
         check_positive(self, "networks", "ensemble", "workers", "latency_batch")
         recipe = self.final_recipe()
         console.sign_of_life()
-        from train_eval.cli.final_progress import FinalProgress
         from train_eval.final.candidates import overlooked
         from train_eval.final.finalize import finalize
         from train_eval.final.network.trained_network import check_onnx
+        from train_eval.final.progress import FinalProgress
 
         if self.onnx:
             check_onnx()
@@ -105,23 +105,8 @@ class FinalizeCommand(FinalOptions):
                 )  # fmt: skip
         except KeyboardInterrupt:
             console.leave(f"Stopped; every whole epoch is in {folder}.")
-        for lost in results.failed:
-            console.note(
-                f"Failed, not to be used: {lost.name}  {lost.architecture} ({lost.status}: "
-                f"{lost.message})."
-            )
-        if not results.networks:
-            console.note("No network could be trained to a good end: see what is said above.")
-            sys.exit(1)
-        latencies = latest_latencies(self.run_dir)
-        console.out.print(_table(results, latencies))
-        if latencies is not None:
-            console.say(f"ms: {latencies.conditions}.")
-        if results.test_fingerprint is None:
-            console.say("The data set has no test images: nothing was tested.")
-        console.say(f"Networks: {folder}")
-        first = shlex.quote(str(folder / f"{results.networks[0].name}.safetensors"))
-        console.say(f"Next: cnnarch predict {first} IMAGES...")
+        show_results(results, latest_latencies(self.run_dir))
+        say_where(results, folder)
         if results.failed:
             sys.exit(1)
 
@@ -142,8 +127,8 @@ class TransferCommand(FinalOptions):
         check_positive(self, "workers")
         recipe = self.final_recipe()
         console.sign_of_life()
-        from train_eval.cli.final_progress import FinalProgress
         from train_eval.final.network.trained_network import load_network
+        from train_eval.final.progress import FinalProgress
         from train_eval.final.transfer import for_classes, transfer
 
         results = final_results(self.run_dir)
@@ -179,6 +164,30 @@ class TransferCommand(FinalOptions):
         console.out.print(table)
 
 
+def show_results(results: FinalResults, latencies: Latencies | None) -> None:
+    """Prints the networks, the best first; those that failed apart."""
+    for lost in results.failed:
+        console.note(
+            f"Failed, not to be used: {lost.name}  {lost.architecture} ({lost.status}: "
+            f"{lost.message})."
+        )
+    if not results.networks:
+        console.note("No network could be trained to a good end: see what is said above.")
+        sys.exit(1)
+    console.out.print(_table(results, latencies))
+    if latencies is not None:
+        console.say(f"ms: {latencies.conditions}.")
+    if results.test_fingerprint is None:
+        console.say("The data set has no test images: nothing was tested.")
+
+
+def say_where(results: FinalResults, folder: Path) -> None:
+    """Says where the networks are, and what to do with the best."""
+    console.say(f"Networks: {folder}")
+    first = shlex.quote(str(folder / f"{results.networks[0].name}.safetensors"))
+    console.say(f"Next: cnnarch predict {first} IMAGES...")
+
+
 def _table(results: FinalResults, latencies: Latencies | None) -> Table:
     table = Table(title="The best first, by validation accuracy", title_justify="left")
     for column in ("", "validation accuracy", "in the search", "test error", "parameters", "ms"):
@@ -194,8 +203,9 @@ def _table(results: FinalResults, latencies: Latencies | None) -> Table:
             milliseconds(latencies, row.architecture),
             foreign(row.architecture),
         )
-    names = f"mean of the probabilities of {', '.join(results.ensemble)}"
-    table.add_row("ensemble", "", "", _percent(results.ensemble_error), "", "", names)
+    if len(results.ensemble) > 1:
+        names = f"mean of the probabilities of {', '.join(results.ensemble)}"
+        table.add_row("ensemble", "", "", _percent(results.ensemble_error), "", "", names)
     return table
 
 

@@ -32,16 +32,16 @@ class EnvOptions:
     """Id of the environment. CNNArch-v0 is the one for your own data; MODULE:ID is one that a
     module of yours registers."""
     dataset: str | None = None
-    """Data set: cifar10, cifar100, svhn, mnist, fashionmnist, digits, folder:PATH (with
-    PATH/train/<class>/*.png or jpg) or npz:FILE (with x_train, y_train). Default: the
+    """Data set: cifar10, cifar100, svhn, mnist, fashionmnist, digits, cluttered_digits, folder:PATH
+    (with PATH/train/<class>/*.png or jpg) or npz:FILE (with x_train, y_train). Default: the
     environment's."""
     data_root: str | None = None
     """Folder that holds torchvision's files of the data set, or to which they are downloaded.
     Default: the user's cache."""
     recipe: tuple[str, ...] = ()
-    """How a network is trained: a preset (own-quick, own, own-long, paper, quick, digits) and
-    settings, such as `--recipe own epochs=5 image_size=32 time_limit=600`; see
-    train_eval/training/recipe.py. Default: the environment's."""
+    """How a network is trained: a preset (own-quick, own, own-long, paper, quick, digits,
+    cluttered-digits) and settings, such as `--recipe own epochs=5 image_size=32 time_limit=600`;
+    see train_eval/training/recipe.py. Default: the environment's."""
     search_space: tuple[str, ...] = ()
     """Limits of the space: a preset (metaqnn, metaqnn-18, digits, small) and limits, such as
     `--search-space metaqnn max_layers=6 conv_filters=[16,32] max_parameters=1000000`; see

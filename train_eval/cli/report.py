@@ -11,7 +11,7 @@ from train_eval.environments import make_env
 from train_eval.output import console
 from train_eval.records.importing import import_results
 from train_eval.report.terminal import tables
-from train_eval.run import Run
+from train_eval.run.run import Run
 
 
 @dataclass

@@ -17,7 +17,7 @@ from train_eval.cli.options import (
 )
 from train_eval.output import console
 from train_eval.report.terminal import tables
-from train_eval.run import run_search
+from train_eval.run.search import run_search
 from train_eval.search.agents import default_agent
 from train_eval.search.progress import SearchProgress
 from train_eval.search.search import MAX_REPEATS, Learned, Search

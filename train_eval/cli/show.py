@@ -12,7 +12,7 @@ from gym_cnnarch import InvalidInput
 from train_eval.cli.options import check_positive
 from train_eval.output import console
 from train_eval.report.terminal import tables
-from train_eval.run import Run
+from train_eval.run.run import Run
 
 _WATCH_SECONDS = 2.0
 

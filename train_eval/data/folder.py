@@ -74,6 +74,12 @@ def load(path: Path, part: str, image_size: ImageSize | None) -> ImageData:
     return dataclasses.replace(data, reading=dataclasses.replace(data.reading, skipped=skipped))
 
 
+def sizes(path: Path) -> set[tuple[int, int]]:
+    """Widths and heights of the training pictures; reads the beginnings of files, no pixels."""
+    files = _listed(path, "train", Skips(path))
+    return {read_header(picture).size for picture in _pictures(files, Skips(path))[1]}
+
+
 def check_parts(path: Path, image_size: ImageSize | None) -> None:
     """Checks that what is not trained on has classes and, unless resized, sizes that are.
 

@@ -62,6 +62,13 @@ def load(path: Path, part: str, image_size: ImageSize | None) -> ImageData:
     return cache.cached(key, decode)
 
 
+def size(path: Path) -> tuple[int, int]:
+    """Width and height of the training images."""
+    stored = archive.read(path, f"x_{_suffix(path, 'train')}")
+    height, width = _channels_first(path, stored)[0].shape[2:]
+    return width, height
+
+
 def check_parts(path: Path) -> None:
     """Checks that what is not trained on has classes that are; reads labels, no images.
 

@@ -31,6 +31,8 @@ __all__ = [
 
 Part = Literal["train", "validation", "test"]
 
+_LARGEST_AS_IT_IS, _RESIZED = 64, 32  # pixels: what a CPU can search with
+
 NAMES = f"{', '.join(torchvision_sets.CLASSES)}, digits, cluttered_digits, folder:PATH or npz:FILE"
 
 
@@ -132,6 +134,25 @@ def check_parts(name: str, image_size: ImageSize | None = None) -> None:
             folder.check_parts(path, image_size)
         elif kind == "npz" and path.is_file():
             npz.check_parts(path)
+
+
+def own_image_size(name: str) -> int | None:
+    """The side to which one's own images are resized where nobody named one.
+
+    Returns:
+        None if they are squares of one size, of at most 64 pixels, or no images of one's own; else
+        32.
+    """
+    kind, path = _own(name)
+    with _readable(name):
+        if kind == "folder":
+            sizes = folder.sizes(path)
+        elif kind == "npz" and path.is_file():
+            sizes = {npz.size(path)}
+        else:
+            return None
+    width, height = next(iter(sizes), (0, 0))
+    return None if len(sizes) <= 1 and width == height <= _LARGEST_AS_IT_IS else _RESIZED
 
 
 def _own(name: str) -> tuple[str, Path]:

@@ -7,11 +7,17 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+
 from gym_cnnarch import Architecture, InvalidInput
 from train_eval.data.sources import ImageData, has_test_images, load_train_and_test
 from train_eval.environments import make_env, needs_training
 from train_eval.final.candidates import Candidate, candidates, named_candidates
+from train_eval.final.data import final_data
 from train_eval.final.latency import check_within, measure_latencies, within
+from train_eval.final.network.assessment import Assessment, assess_images
+from train_eval.final.network.trained_network import load_network
 from train_eval.final.recipe import FinalRecipe
 from train_eval.final.testing import evaluate, write_latencies, write_results
 from train_eval.final.training import Final, FinalTask
@@ -24,6 +30,7 @@ from train_eval.records.final_results import (
 from train_eval.records.importing import IMPORTED
 from train_eval.records.run_directory import LOCK, in_use, recorded_data
 from train_eval.records.summary import Summary
+from train_eval.training.batches import Images
 from train_eval.training.device import check_precision
 from train_eval.training.evaluator import TrainingEvaluator
 
@@ -152,6 +159,23 @@ def load_test_images(evaluator: TrainingEvaluator) -> ImageData | None:
         return None
     size = evaluator.recipe.image_size
     return load_train_and_test(evaluator.dataset, evaluator.data_root, size)[1]
+
+
+def assess_best(summary: Summary, results: FinalResults | None) -> Assessment:
+    """Judges the best network of a run's final trainings, see ``Run.assess``."""
+    if results is None or not results.networks:
+        raise InvalidInput(f"{summary.run_dir} has no network that was trained to the end.")
+    trained = load_network(Path(summary.run_dir) / FINAL_FOLDER / results.networks[0].name)
+    evaluator = searched_evaluator(summary, {})
+    test, cpu = load_test_images(evaluator), torch.device("cpu")
+    if test is not None:
+        return assess_images(trained, Images(test, np.arange(len(test.labels)), cpu))
+    recipe = FinalRecipe.from_spec(trained.card["recipe"])
+    size = evaluator.recipe.image_size
+    held_out = final_data(evaluator.dataset, evaluator.data_root, size, recipe, cpu).validation
+    if held_out is None:
+        raise InvalidInput("There are neither test images nor images that were held out.")
+    return assess_images(trained, held_out)
 
 
 def final_task(

@@ -22,7 +22,7 @@ class Progress:
 
     Args:
         what: What is counted, in the plural.
-        total: The number to reach.
+        total: The number to reach; None if something else ends it.
         done: The number to begin with.
         facts: Name and value of what is shown beside the count.
         details: Further lines, on terminals alone.
@@ -31,7 +31,7 @@ class Progress:
     def __init__(
         self,
         what: str,
-        total: int,
+        total: int | None,
         done: int = 0,
         facts: Callable[[], Facts] = tuple,
         details: Callable[[], Sequence[str]] = tuple,
@@ -63,14 +63,16 @@ class Progress:
     def left(self) -> str:
         """The time to the total at the mean pace so far; empty before there is one."""
         counted = self.done - self._begun
-        seconds = (self._total - self.done) * self.elapsed / counted if counted else None
-        return "" if seconds is None else console.duration(seconds)
+        if self._total is None or not counted:
+            return ""
+        return console.duration((self._total - self.done) * self.elapsed / counted)
 
     def advance(self, quiet: bool = False) -> None:
         """Counts one more; ``quiet`` where something else says so."""
         self.done += 1
         self._bar.update(self._task, completed=self.done)
-        if self.done % max(1, self._total // _LINES) == 0 and not quiet:
+        total = self._total
+        if total is not None and self.done % max(1, total // _LINES) == 0 and not quiet:
             self._say()
         else:
             self.remind()
@@ -85,7 +87,8 @@ class Progress:
             return
         self._printed = time.monotonic()
         facts = ", ".join(f"{name} {value}" for name, value in self._facts())
-        console.note(f"{self.done}/{self._total} {self._what}{': ' if facts else ''}{facts}")
+        of = "" if self._total is None else f"/{self._total}"
+        console.note(f"{self.done}{of} {self._what}{': ' if facts else ''}{facts}")
 
     def render(self) -> Group:
         """The live display."""

@@ -22,6 +22,8 @@ from train_eval.records.store import Store
 RUN_FILE = "run.json"
 STORE = "store.sqlite"
 LOCK = "cnnarch.lock"
+FIT_FILE = "fit.json"
+"""What ``fit`` decided of the final training."""
 
 
 @dataclass(frozen=True)

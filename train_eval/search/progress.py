@@ -1,7 +1,7 @@
 """The progress of a search, shown while it runs."""
 
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 from train_eval.output import console
 from train_eval.output.console import duration
@@ -17,15 +17,17 @@ class SearchProgress:
 
     Args:
         search: The search.
+        seconds_left: Of a search that is ended by something else than its budget.
 
     Attributes:
         unique: Number of unique networks learned.
         best: The episode with the best network that was trained to its end; None before the first.
     """
 
-    def __init__(self, search: Search) -> None:
+    def __init__(self, search: Search, seconds_left: Callable[[], float] | None = None) -> None:
         self.best: Learned | None = None
         self._search = search
+        self._seconds_left = seconds_left
         self._recent: deque[float] = deque(maxlen=_WINDOW)
         self._epsilon: float | None = None
         self._episodes = 0
@@ -34,7 +36,10 @@ class SearchProgress:
         self._failed = 0
         self._stopped = 0
         self._display = Progress(
-            "unique networks", search.settings.budget, facts=self._facts, details=self._details
+            "unique networks",
+            search.settings.budget if seconds_left is None else None,
+            facts=self._facts,
+            details=self._details,
         )
 
     @property
@@ -78,7 +83,7 @@ class SearchProgress:
     def _estimate(self) -> None:
         """Says once how long the search will take, by the first networks."""
         left = self._search.settings.budget - self.unique
-        if left:
+        if left and self._seconds_left is None:
             seconds = left * self._display.elapsed / self._trained
             console.note(
                 f"By the first {self._trained}, the other {left} networks take about "
@@ -103,9 +108,8 @@ class SearchProgress:
         elapsed = self._display.elapsed
         if self._trained:
             rate = self._trained / elapsed
-            left = (self._search.settings.budget - self.unique) / rate
             facts.append(("networks per hour", f"{3600 * rate:,.0f}"))
-            facts.append(("time left", duration(left)))
+            facts.append(("time left", duration(self._left(rate))))
             own = 1 - self._search.waited_seconds / elapsed
             number = self._search.workers
             workers = f"{number} worker{'s' if number > 1 else ''}"
@@ -114,6 +118,14 @@ class SearchProgress:
             )
         facts.append(("elapsed", duration(elapsed)))
         return facts
+
+    def _left(self, rate: float) -> float:
+        """Seconds to the end, by the networks a second so far, or by what else ends the search."""
+        if self._seconds_left is not None:
+            return max(0.0, self._seconds_left())
+        left = (self._search.settings.budget - self.unique) / rate
+        seconds = self._search.seconds
+        return left if seconds is None else max(0.0, min(left, seconds - self._display.elapsed))
 
     def _details(self) -> list[str]:
         """Lists what each local worker trains, and how many networks wait for one."""

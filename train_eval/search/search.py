@@ -78,7 +78,7 @@ class Search:
 
     Attributes:
         evaluator: The environment's.
-        settings, store, executor, workers: As given.
+        settings, store, executor, workers, seconds: As given.
         exhausted: Whether the search ended for want of new networks.
         out_of_time: Whether it ended before its budget was spent: it can be continued.
     """
@@ -110,13 +110,14 @@ class Search:
         self._in_flight: dict[Future[Evaluation], Architecture] = {}
         self._waited = 0.0
         self._waiting_since: float | None = None
-        self._seconds = math.inf if seconds is None else seconds
+        self.seconds = seconds
+        self._winds_up = False
         self.exhausted = False
         self.out_of_time = False
 
     def __iter__(self) -> Iterator[Learned]:
         """Runs the search and yields each episode when the agent has learned from it."""
-        deadline = time.monotonic() + self._seconds
+        deadline = math.inf if self.seconds is None else time.monotonic() + self.seconds
         pending: deque[_Acted] = deque()
         repeats = 0
         try:
@@ -128,7 +129,7 @@ class Search:
                 if repeats == MAX_REPEATS:
                     self.exhausted = True
                     break
-                if time.monotonic() >= deadline:
+                if self._winds_up or time.monotonic() >= deadline:
                     self.out_of_time = True
                     break
                 acted = self._act(number)
@@ -141,6 +142,10 @@ class Search:
             self._journal.save()
         if not self.out_of_time:
             self._journal.finish()
+
+    def wind_up(self) -> None:
+        """Begins no further network; those in training are finished."""
+        self._winds_up = True
 
     def _act(self, number: int) -> _Acted:
         """Lets the agent build a network and asks for its evaluation if it is new."""

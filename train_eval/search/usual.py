@@ -17,6 +17,8 @@ _DESIGNS: tuple[tuple[tuple[int, bool], ...], ...] = (
     ((1, True), (2, True)),
     ((1, True), (2, False)),
     ((0, False), (1, False)),
+    ((0, True), (0, True)),
+    ((0, True),),
 )
 """Of each convolution, which of the space's numbers of filters, and whether a pooling follows."""
 
@@ -24,32 +26,30 @@ _DESIGNS: tuple[tuple[tuple[int, bool], ...], ...] = (
 def usual_networks(space: SearchSpace) -> list[Architecture]:
     """The first few usual designs that are within the limits of a space.
 
-    Raises:
-        InvalidInput: If none is.
+    Where few are, the same follow with fewer filters. There may be none.
     """
-    legal = []
-    for design in _DESIGNS:
-        network = _network(design, space)
-        try:
-            space.validate(network)
-        except InvalidInput:
-            continue
-        legal.append(network)
-    if not legal:
-        raise InvalidInput(
-            "None of the usual networks is within the limits of the search space: name networks of "
-            "yours, or widen the limits."
-        )
-    return legal[:_MOST]
+    legal: dict[Architecture, None] = {}
+    for narrower in range(len(space.conv_filters)):
+        for design in _DESIGNS:
+            network = _network(design, space, narrower)
+            try:
+                space.validate(network)
+            except InvalidInput:
+                continue
+            legal[network] = None
+    return list(legal)[:_MOST]
 
 
-def _network(design: tuple[tuple[int, bool], ...], space: SearchSpace) -> Architecture:
+def _network(
+    design: tuple[tuple[int, bool], ...], space: SearchSpace, narrower: int
+) -> Architecture:
     filters = sorted(space.conv_filters)
     field = 3 if 3 in space.conv_receptive_fields else max(space.conv_receptive_fields)
     pool = Pool(2, 2) if (2, 2) in space.pools else Pool(*min(space.pools))
     size, layers = space.input_shape[1], list[Layer]()
     for number, (width, pooled) in enumerate(design, start=1):
-        layers.append(Conv(filters[min(width, len(filters) - 1)], field))
+        wide = min(width, len(filters) - 1)
+        layers.append(Conv(filters[max(0, wide - narrower)], field))
         if pooled and size >= pool.receptive_field:
             smaller = pooled_size(size, pool)
             if smaller >= field or number == len(design):  # the next convolution must still fit

@@ -13,7 +13,7 @@ from gym_cnnarch.shapes import layer_shapes
 from tests.helpers.commands import cnnarch, recorded, search
 from train_eval.records.latency import Conditions
 from train_eval.report.facts import command
-from train_eval.run import Run
+from train_eval.run.run import Run
 from train_eval.training import layers
 from train_eval.training.latency import conditions_of
 

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from tests.helpers.commands import FAST, cnnarch, recorded, search, start
-from train_eval.run import Run
+from train_eval.run.run import Run
 from train_eval.search.agents import benchmark_settings
 
 

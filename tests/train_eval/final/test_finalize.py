@@ -22,7 +22,7 @@ from train_eval.data.sources import load_dataset
 from train_eval.final.candidates import candidates
 from train_eval.final.testing import predict
 from train_eval.final.training import train_final
-from train_eval.run import Run
+from train_eval.run.run import Run
 
 RECIPE = ("digits-final", "steps=[[0.05,3]]")
 

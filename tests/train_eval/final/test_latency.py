@@ -25,7 +25,7 @@ from train_eval.records.latency import (
     recorded_latencies,
 )
 from train_eval.report.figures import RunFigures
-from train_eval.run import Run
+from train_eval.run.run import Run
 from train_eval.training import latency
 from train_eval.training.latency import conditions_of, measure, round_medians
 

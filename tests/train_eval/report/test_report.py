@@ -19,7 +19,7 @@ from train_eval.records.summary import summarise
 from train_eval.report.facts import command, finals
 from train_eval.report.figures import RunFigures, rolling_mean
 from train_eval.report.page import write_report
-from train_eval.run import Run
+from train_eval.run.run import Run
 from train_eval.search.offline import learn_offline
 
 SVHN = "CNNArch-SVHN-v0"

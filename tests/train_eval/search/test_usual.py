@@ -2,7 +2,7 @@
 
 import pytest
 
-from gym_cnnarch import InvalidInput, SearchSpace
+from gym_cnnarch import SearchSpace
 from tests.helpers.commands import cnnarch, recorded, search
 from train_eval.search.usual import usual_networks
 
@@ -17,13 +17,9 @@ OWN = {"max_layers": 9, "conv_filters": [16, 32, 64], "pools": [[3, 2], [2, 2]]}
 )  # fmt: skip
 def test_they_are_of_the_space(spec, size):
     space = SearchSpace.from_spec(spec, input_shape=(1, size, size), num_classes=3)
-    try:
-        networks = usual_networks(space)
-    except InvalidInput as error:
-        assert "None of the usual networks" in str(error)
-        assert size == 3
-        return
-    assert 1 <= len(networks) <= 4
+    networks = usual_networks(space)
+    assert len(networks) <= 4
+    assert networks or size == 3
     for network in networks:
         space.validate(network)
 
@@ -43,3 +39,18 @@ def test_a_search_begins_with_them(capsys, tmp_path):
     met = [episode["architecture"] for episode in recorded(capsys, tmp_path / "run")["episodes"]]
     assert met == [str(network) for network in usual_networks(space)[:2]]
     assert cnnarch(capsys, *search(tmp_path / "no", "--network", "usual"))[0] == 2
+
+
+def test_where_they_are_too_large_the_same_follow_with_fewer_filters():
+    given = {"input_shape": (3, 24, 24), "num_classes": 6}
+    networks = usual_networks(SearchSpace.from_spec({**OWN, "max_parameters": 10_000}, **given))
+    assert len(networks) == 4
+    assert any("C(32,3,1)" in str(network) for network in networks)
+    assert not usual_networks(SearchSpace.from_spec({**OWN, "max_parameters": 100}, **given))
+
+
+def test_a_search_that_would_begin_with_none_is_refused(capsys, tmp_path):
+    given = ("--agent", "local_search", "--network", "usual", "--search-space", "max_parameters=99")
+    status, _, err = cnnarch(capsys, *search(tmp_path / "run", *given))
+    assert status == 2
+    assert "None of the usual networks is within the limits" in err

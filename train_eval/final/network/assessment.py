@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from gym_cnnarch import InvalidInput
@@ -13,6 +14,10 @@ from train_eval.data.image_data import Skipped
 from train_eval.data.pictures import is_picture
 from train_eval.data.tree import Skips, class_folders, files_of, normalised
 from train_eval.final.network.classifier import Classifier, classify
+from train_eval.final.network.trained_network import TrainedNetwork
+from train_eval.training.batches import Images
+
+_BATCH = 256  # images of a forward pass
 
 
 @dataclass(frozen=True)
@@ -125,6 +130,26 @@ def assess(classifier: Classifier, folder: Path) -> Assessment:
             else:
                 skips.add(found.path, "no picture")
     return _counted(classifier, names, paths, truths, skips)
+
+
+@torch.no_grad()
+def assess_images(trained: TrainedNetwork, images: Images) -> Assessment:
+    """Classifies images of a data set; in ``wrong`` they are numbered."""
+    parts = [
+        trained.eval()(images.batch(positions)).cpu().numpy()
+        for positions in torch.arange(len(images)).split(_BATCH)
+    ]
+    answers, truths = np.concatenate(parts), images.labels.numpy()
+    chosen = answers.argmax(axis=1)
+    names = tuple(trained.class_names)
+    confusion = np.zeros((len(names), len(names)), dtype=np.int64)
+    np.add.at(confusion, (truths, chosen), 1)
+    wrong = [
+        Wrong(f"image {i}", names[truths[i]], names[chosen[i]], float(answers[i, chosen[i]]))
+        for i in np.flatnonzero(chosen != truths)
+    ]
+    wrong.sort(key=lambda one: -one.confidence)
+    return Assessment(names, confusion, tuple(wrong))
 
 
 def _counted(

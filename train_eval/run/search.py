@@ -1,4 +1,4 @@
-"""The front door: ``run_search`` searches, ``Run`` is what a search leaves behind."""
+"""``run_search``: from an environment and an agent to a run on disk."""
 
 import contextlib
 import dataclasses
@@ -8,24 +8,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agents import PAPER_SCHEDULE, Agent
-from gym_cnnarch import InvalidInput
+from gym_cnnarch import InvalidInput, SearchSpace
 from gym_cnnarch.env import CNNArchEnv
 from train_eval.environments import full_id, make_env, training_evaluator
 from train_eval.parallel.options import ExecutorOptions, Workplace
 from train_eval.parallel.task import evaluation_task
-from train_eval.records.final_results import FinalResults, final_results
-from train_eval.records.latency import Latencies
 from train_eval.records.run_directory import (
     LOCK,
     RunData,
     check_folder,
-    find_run,
     in_use,
     open_run,
     recorded_images,
     recorded_settings,
 )
-from train_eval.records.summary import EpisodeRow, NetworkRow, Summary, summarise
+from train_eval.run.run import Run
 from train_eval.search.agents import (
     check_takes_vectors,
     default_agent,
@@ -38,7 +35,6 @@ from train_eval.search.usual import USUAL, usual_networks
 from train_eval.training.stopping import Halving, Prediction, make_rule, rule_settings
 
 if TYPE_CHECKING:
-    from train_eval.final.recipe import FinalRecipe
     from train_eval.training.evaluator import TrainingEvaluator
 
 _EXECUTOR_OPTIONS = {field.name for field in dataclasses.fields(ExecutorOptions)} - {"executor"}
@@ -62,7 +58,7 @@ def run_search(
     on_episode: Callable[[Learned], None] | None = None,
     follow: Follow = iter,
     **options: Any,
-) -> "Run":
+) -> Run:
     """Searches for good networks, or continues a search; every result is kept.
 
     What ``cnnarch search`` does, with the same names:
@@ -145,122 +141,6 @@ def run_search(
     return Run(run_dir)
 
 
-class Run:
-    """A search's run, finished or not, as it is on disk when a property is read.
-
-    Args:
-        run_dir: The folder of a search or of imported results.
-
-    Raises:
-        InvalidInput: If the folder holds no run, or its store is gone.
-    """
-
-    def __init__(self, run_dir: str | Path) -> None:
-        self.run_dir = Path(run_dir)
-        self._store, self._name = find_run(self.run_dir)
-
-    @classmethod
-    def open(cls, run_dir: str | Path) -> "Run":
-        """The run in a folder."""
-        return cls(run_dir)
-
-    def __repr__(self) -> str:
-        return f"Run({str(self.run_dir)!r})"
-
-    @property
-    def summary(self) -> Summary:
-        """All that is known of the run so far."""
-        return summarise(self.run_dir, self._store, self._name)
-
-    @property
-    def networks(self) -> tuple[NetworkRow, ...]:
-        """The networks in the order in which the run met them, failed ones included."""
-        return self.summary.networks
-
-    @property
-    def episodes(self) -> tuple[EpisodeRow, ...]:
-        """The episodes in order."""
-        return self.summary.episodes
-
-    def best(self, count: int = 1) -> tuple[NetworkRow, ...]:
-        """The best networks by validation accuracy whose training succeeded."""
-        return self.summary.best[:count]
-
-    def latencies(self, networks: int = 10, device: str | None = None, batch: int = 1) -> Latencies:
-        """Measures how long the best networks take on this machine, unless it is known.
-
-        Args:
-            networks: Number of networks, the best by validation accuracy.
-            device: Such as ``cpu``; None for CUDA where there is one, else the CPU.
-            batch: Images of a forward pass.
-
-        Returns:
-            Milliseconds of all networks that were measured so far under these conditions.
-
-        Raises:
-            InvalidInput: If the device or the batch cannot be used.
-        """
-        from train_eval.final.latency import measure_latencies
-
-        best = (row.architecture for row in self.best(networks))
-        return measure_latencies(self.summary, best, device, batch)
-
-    def report(self, folder: str | Path | None = None, top: int = 10) -> Path:
-        """Writes one page of the run with its figures, and returns its path.
-
-        Args:
-            folder: Where to; None for ``report`` in the run's folder.
-            top: Number of networks to show.
-
-        Raises:
-            InvalidInput: If matplotlib is missing.
-        """
-        from train_eval.report.page import write_report
-
-        results = final_results(self.run_dir)
-        place = self.run_dir / "report" if folder is None else Path(folder)
-        return write_report(self.summary, results, place, top)
-
-    def finalize(
-        self,
-        recipe: "str | Mapping[str, Any] | FinalRecipe" = "own-final",
-        networks: int = 10,
-        ensemble: int = 5,
-        folder: str | Path | None = None,
-        seed: int = 0,
-        workers: int | None = None,
-        hours: float | None = None,
-        max_latency: float | None = None,
-        **env_arguments: Any,
-    ) -> FinalResults:
-        """Trains the best networks on all training images and tests them once.
-
-        What is trained already is not trained again.
-
-        Args:
-            recipe: A preset of final recipes, or settings.
-            networks: Number of networks, the best by validation accuracy.
-            ensemble: Number of networks whose probabilities are averaged.
-            folder: Where the networks go; None for ``final`` in the run's folder.
-            seed: Seed of the trainings.
-            workers: Networks to train at a time; None for one per GPU, or per core without GPUs.
-            hours: Time for all trainings, in place of the recipe's epochs; None for those.
-            max_latency: Most milliseconds of a forward pass of one image on this machine; None for
-                no limit.
-            env_arguments: ``dataset``, ``data_root`` or ``device``, where they are others now.
-
-        Raises:
-            InvalidInput: If the run trained nothing, or its data are not here.
-        """
-        from train_eval.final.finalize import finalize
-        from train_eval.final.recipe import FinalRecipe
-
-        return finalize(
-            self.summary, FinalRecipe.from_spec(recipe), networks, ensemble, folder, seed, workers,
-            hours=hours, max_latency=max_latency, **env_arguments,
-        )  # fmt: skip
-
-
 def _agent(
     agent: str | Agent | None,
     given: Mapping[str, Any],
@@ -275,7 +155,7 @@ def _agent(
     agent = default_agent(vector) if agent is None else agent
     if isinstance(agent, str):
         if USUAL in given.get("networks", ()):
-            given = {**given, "networks": [str(n) for n in usual_networks(env.search_space)]}
+            given = {**given, "networks": _usual(env.search_space)}
         settings = search_settings(agent, budget, given)
         return settings, make_agent(settings, env.search_space, seed, vector), budget
     if given:
@@ -284,6 +164,15 @@ def _agent(
     if vector:
         check_takes_vectors(kind.__qualname__, agent)
     return {"name": f"{kind.__module__}:{kind.__qualname__}"}, agent, budget
+
+
+def _usual(space: SearchSpace) -> list[str]:
+    if networks := usual_networks(space):
+        return [str(network) for network in networks]
+    raise InvalidInput(
+        "None of the usual networks is within the limits of the search space: name networks of "
+        "yours, or widen the limits."
+    )
 
 
 def _stopping(

@@ -1,0 +1,175 @@
+"""From images to a tested network: in time, within limits, again after it was stopped."""
+
+import itertools
+import json
+
+import numpy as np
+import pytest
+
+from gym_cnnarch import Architecture, InvalidInput
+from gym_cnnarch.shapes import count_parameters
+from tests.helpers.commands import cnnarch
+from tests.helpers.pictures import write_images
+from train_eval.data.sources import own_image_size
+from train_eval.run.fit import fit
+from train_eval.run.run import Run
+
+SHORT = {"steps": 15, "epochs": 1}
+HOURS = 1.5 / 3600
+
+
+def stripes(count, seed):
+    """Images with bright rows, columns or neither, and which."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(count) % 3
+    images = rng.integers(0, 100, (count, 8, 8), dtype=np.uint8)
+    images[labels == 0, ::2] += 120
+    images[labels == 1, :, ::2] += 120
+    return images, labels
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "stripes.npz"
+    (x_train, y_train), (x_test, y_test) = stripes(150, 0), stripes(60, 1)
+    np.savez(path, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
+    return path
+
+
+@pytest.fixture(scope="module")
+def fitted(file, tmp_path_factory):
+    """A run, and what was said."""
+    said = []
+    folder = tmp_path_factory.mktemp("fit") / "run"
+    clock = itertools.count(step=0.02)  # seconds; the search has a quarter of 1.5
+    run = fit(
+        str(file), hours=HOURS, run_dir=folder, recipe=SHORT, executor="inline", device="cpu",
+        tell=said.append, clock=lambda: next(clock),
+    )  # fmt: skip
+    return run, said
+
+
+def test_it_ends_with_a_tested_network(fitted):
+    run, said = fitted
+    best = run.final.networks[0]
+    found = run.assess()
+    assert found.images == 60
+    assert found.accuracy == pytest.approx(1 - best.test_error)
+    assert found.accuracy > 0.8
+    assert len(found.wrong) == 60 - np.trace(found.confusion)
+    assert (run.run_dir / "final" / f"{best.name}.safetensors").is_file()
+    assert said[0] == "Read 150 images of 3 classes: 0 50, 1 50, 2 50."
+    assert f"Tried {len(run.networks)} networks" in said[-1]
+    assert 3 < len(run.networks) < 20
+
+
+def test_no_network_is_dearer_than_was_decided(fitted):
+    run, _ = fitted
+    most = run.summary.settings.search_space["max_macs"]
+    assert all(network.macs <= most for network in run.networks)
+    assert run.networks[0].macs * 1.25 <= most + 1
+
+
+def test_other_hours_are_another_run(fitted, file):
+    with pytest.raises(InvalidInput, match="name another folder for 1"):
+        fit(str(file), hours=1, run_dir=fitted[0].run_dir, recipe=SHORT, executor="inline")
+
+
+def test_a_damaged_decision_is_refused(fitted, file, tmp_path):
+    plan = fitted[0].run_dir / "fit.json"
+    content = plan.read_text()
+    try:
+        plan.write_text("{}")
+        with pytest.raises(InvalidInput, match="does not hold what the final training is to be"):
+            fit(str(file), hours=HOURS, run_dir=fitted[0].run_dir, recipe=SHORT, executor="inline")
+    finally:
+        plan.write_text(content)
+
+
+def test_a_search_within_few_parameters_that_was_stopped_goes_on(tmp_path):
+    def stopped(search, seconds_left):
+        for number, learned in enumerate(search):
+            yield learned
+            if number == 1:
+                raise KeyboardInterrupt
+
+    images, labels = stripes(90, 0)
+    np.savez(tmp_path / "untested.npz", x_train=images, y_train=labels)
+    clock = itertools.count(step=0.02)
+    given = {
+        "hours": HOURS, "run_dir": tmp_path / "run", "recipe": SHORT, "executor": "inline",
+        "device": "cpu", "search_space": {"max_parameters": 300}, "clock": lambda: next(clock),
+    }  # fmt: skip
+    with pytest.raises(KeyboardInterrupt):
+        fit(str(tmp_path / "untested.npz"), **given, follow=stopped)
+    begun = Run(tmp_path / "run")
+    before = begun.networks
+    assert len(before) == 2
+    assert begun.final is None
+    with pytest.raises(InvalidInput, match="no network that was trained to the end"):
+        begun.assess()
+    run = fit(str(tmp_path / "untested.npz"), **given)
+    assert run.networks[:2] == before
+    for row in run.networks:  # of which none is a usual design
+        assert count_parameters(Architecture.parse(row.architecture), (1, 8, 8)) <= 300
+    assert run.final.test_fingerprint is None
+    assert run.assess().images == 9  # a tenth was held out
+
+
+def test_the_same_command_does_nothing_again(capsys, fitted, file):
+    run, _ = fitted
+    files = (run.run_dir / "final").glob("*.safetensors")
+    before = {path: path.stat().st_mtime_ns for path in files}
+    given = ("--recipe", "steps=15", "epochs=1", "--workers", 1, "--device", "cpu")
+    status, out, err = cnnarch(
+        capsys, "fit", file, "--hours", HOURS, "--run-dir", run.run_dir, *given
+    )
+    assert status == 0, err
+    assert "60 test images: accuracy" in out
+    assert "Rows: what it is" in out
+    assert "cnnarch predict" in out
+    assert "Read 150 images of 3 classes" in err
+    decided = json.loads((run.run_dir / "fit.json").read_text())
+    assert decided["networks"] == 1
+    assert decided["recipe"]["translation"] <= 1
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("nowhere/at/all",), "there is no folder"),
+        (("unknown",), "No data set 'unknown'"),
+        (("digits", "--hours", "0"), "hours must be more than 0"),
+        (("digits", "--workers", "0"), "--workers must be at least 1"),
+        (("digits", "--recipe", "epochs=none"), "epochs"),
+    ],
+)
+def test_what_cannot_be_done_is_said_and_leaves_nothing(capsys, tmp_path, arguments, sentence):
+    status, _, err = cnnarch(capsys, "fit", *arguments, "--run-dir", tmp_path / "run")
+    assert status == 2
+    assert sentence in err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_of_another_run_is_refused(capsys, tmp_path):
+    (tmp_path / "notes.txt").write_text("mine")
+    assert cnnarch(capsys, "fit", "digits", "--run-dir", tmp_path)[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [((8, 8), None), ((64, 64), None), ((65, 65), 32), ((20, 10), 32)]
+)
+def test_pictures_are_resized_if_they_must_be(tmp_path, size, expected):
+    write_images(tmp_path / "train", size=size)
+    assert own_image_size(f"folder:{tmp_path}") == expected
+    channels_last = np.zeros((4, *size[::-1], 3), dtype=np.uint8)
+    np.savez(tmp_path / "x.npz", x_train=channels_last, y_train=[0, 1, 0, 1])
+    assert own_image_size(f"npz:{tmp_path / 'x.npz'}") == expected
+
+
+def test_pictures_of_several_sizes_are_resized(tmp_path):
+    write_images(tmp_path / "train", size=(8, 8))
+    write_images(tmp_path / "train", classes=("cow",), size=(9, 9))
+    assert own_image_size(f"folder:{tmp_path}") == 32
+    assert own_image_size("digits") is None

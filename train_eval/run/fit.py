@@ -1,0 +1,287 @@
+"""``fit``: from images of one's own to trained networks, in a given time."""
+
+import contextlib
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from gym_cnnarch import Architecture, Evaluation, InvalidInput
+from gym_cnnarch.files import replace_json
+from train_eval.data.sources import check_parts, load_dataset, own_image_size
+from train_eval.environments import make_env, needs_training, with_absolute_places
+from train_eval.final.finalize import SILENT, Watch, finalize
+from train_eval.final.recipe import FinalRecipe
+from train_eval.output.console import duration
+from train_eval.parallel.executors import worker_environments
+from train_eval.records.run_directory import FIT_FILE, RUN_FILE, STORE, check_folder
+from train_eval.records.store import Store
+from train_eval.run.run import Run
+from train_eval.run.search import run_search
+from train_eval.search.search import Learned, Search
+from train_eval.search.usual import USUAL, usual_networks
+
+ENV = "CNNArch-v0"
+RECIPE = "own-quick"
+FINAL_RECIPE = "own-final"
+SPACE: dict[str, Any] = {
+    "max_layers": 9,
+    "conv_filters": [16, 32, 64],
+    "pools": [[3, 2], [2, 2]],
+    "fc_neurons": [64],
+}
+"""Small enough that a few dozen networks say something of it; the preset ``metaqnn`` otherwise."""
+
+SEARCH_SHARE = 0.25
+"""Of the time; the rest is for the final training."""
+
+_LEAST_FINAL_SHARE = 0.25  # whatever the search took
+_LEAST_PASSES = 10  # of a final training over its images, by networks dearer than the first
+_DEARER = 1.25  # than the first network, which is always allowed
+_PASSES_A_PIXEL = 4  # images are moved by one more for so many: fewer are not learned by heart
+_MANY = 10_000  # images, of which a share to validate by would take more time than it is worth
+_VALIDATION: tuple[float, int] = (0.2, 2000)  # of fewer images, of more
+_MOST_NETWORKS = 10_000
+_FORWARD = 1 / 3  # of the time of an image that is trained on
+
+FollowInTime = Callable[[Search, Callable[[], float]], Iterable[Learned]]
+
+
+def fit(
+    dataset: str,
+    *,
+    hours: float,
+    run_dir: str | Path,
+    recipe: Mapping[str, Any] | None = None,
+    search_space: Mapping[str, Any] | None = None,
+    data_root: str | Path | None = None,
+    device: str | None = None,
+    seed: int = 0,
+    workers: int | None = None,
+    executor: Literal["inline", "local"] | None = None,
+    tell: Callable[[str], None] = lambda sentence: None,
+    follow: FollowInTime = lambda search, seconds_left: search,
+    watch: Watch = SILENT,
+    clock: Callable[[], float] = time.monotonic,
+) -> Run:
+    """Searches for a good network and trains it to the end, in a given time.
+
+    What ``cnnarch fit`` does: a quarter of the time is a local search (White et al. 2021) that
+    begins with designs that people write; the rest trains the best network to its end, or as many
+    networks as there are workers, each for all of that time. How much a network may cost follows
+    from the time that the first one takes. The same call goes on where it was stopped.
+
+    Args:
+        dataset: A folder of images, an ``.npz`` file, or any other data set, see ``load_dataset``.
+        hours: Time for all of it, but for reading the images. What is begun is finished, so that it
+            may take a little longer. On a CPU, that of the final training is of the process.
+        run_dir: Folder of the run; the networks are in ``final`` below it.
+        recipe: Settings of the search's recipe, ``own-quick`` unless a preset is named. Without an
+            ``image_size``, images are as they are if they are squares of one size of at most 64
+            pixels, else cropped and resized to 32.
+        search_space: Limits of the space, such as ``max_parameters``.
+        data_root: Folder of torchvision's files.
+        device: Where to train; None for CUDA where there is one, else the CPU.
+        seed: Of the search and of the final training.
+        workers: Networks to train at a time; None for one per GPU, or per core without GPUs.
+        executor: ``inline`` searches in this process, one network at a time.
+        tell: Told in a sentence what was read and what was decided.
+        follow: Called with the search and what tells the seconds that it has left; yields its
+            episodes while it shows them.
+        watch: Told how the final training goes.
+        clock: Tells the time in seconds.
+
+    Raises:
+        InvalidInput: If an argument cannot be used, the folder holds another run, or no network
+            could be trained.
+    """
+    if not hours > 0:
+        raise InvalidInput(f"hours must be more than 0, but is {hours:g}.")
+    run_dir = Path(run_dir)
+    check_folder(run_dir)
+    dataset = _named(dataset)
+    together = len(worker_environments(workers, device)) if executor != "inline" else 1
+    given = {"dataset": dataset, "data_root": data_root, "device": device}
+    where: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    settings = _recipe(dataset, data_root, recipe or {})
+    time_for = _Time(3600 * hours, clock, _spent_before(run_dir, together))
+    space = {**SPACE, **(search_space or {})}
+    first = _first_network(run_dir, where, settings, space, seed)
+    for sentence in first.sentences:
+        tell(sentence)
+    plan = run_dir / FIT_FILE
+    if plan.is_file():
+        if (before := _decided(plan)["hours"]) != hours:
+            raise InvalidInput(
+                f"{run_dir} was given {before:g} hours, of which the search's part is over: name "
+                f"another folder for {hours:g}."
+            )
+        run = Run(run_dir)
+    else:
+        passes = (1 - SEARCH_SHARE) * time_for.all / first.pass_seconds
+        most = int(first.evaluation.macs * max(_DEARER, passes / _LEAST_PASSES))
+        space["max_macs"] = min(most, space.get("max_macs") or most)
+        tell(
+            f"A pass of {first.architecture} over all of them takes {first.pass_seconds:.2g} s. "
+            f"Networks of at most {space['max_macs'] / first.evaluation.macs:.3g} times its "
+            f"{first.evaluation.macs:,} MACs are tried."
+        )
+
+        def seconds_left() -> float:
+            return SEARCH_SHARE * time_for.all - time_for.spent()
+
+        def until_the_time(search: Search) -> Iterator[Learned]:
+            for learned in follow(search, seconds_left):
+                yield learned
+                if seconds_left() <= 0:
+                    search.wind_up()
+
+        run = run_search(
+            ENV, "local_search", _MOST_NETWORKS, run_dir=run_dir, seed=seed,
+            agent_settings={"networks": [USUAL]} if first.usual else {},
+            lookahead=1 if together == 1 else 2 * together,
+            executor=executor or "local", workers=None if executor == "inline" else together,
+            follow=until_the_time, recipe=settings, search_space=space, **where,
+        )  # fmt: skip
+        if not run.best():
+            raise InvalidInput(f"No network could be trained: cnnarch show {run_dir} says why.")
+        left = max(time_for.all - time_for.spent(), _LEAST_FINAL_SHARE * time_for.all)
+        passes = left / (first.pass_seconds * run.best()[0].macs / first.evaluation.macs)
+        moved = min(first.side // 8, int(passes / _PASSES_A_PIXEL))
+        final = {
+            "preset": FINAL_RECIPE, "seconds": left, "translation": moved,
+            "class_weights": first.class_weights,
+        }  # fmt: skip
+        networks = min(together, len(run.summary.best))
+        replace_json(plan, {"hours": hours, "recipe": final, "networks": networks})
+        tell(
+            f"Tried {len(run.networks)} networks in {duration(time_for.spent())}; the final "
+            f"training has {duration(left)}, about {passes:,.0f} passes."
+        )
+    decided = _decided(plan)
+    finalize(
+        run.summary, FinalRecipe.from_spec(decided["recipe"]), decided["networks"], seed=seed,
+        workers=workers, watch=watch, **where,
+    )  # fmt: skip
+    return run
+
+
+class _Time:
+    """How much of the time is over.
+
+    Args:
+        seconds: In all.
+        clock: Tells the time.
+        before: Seconds that earlier calls took.
+    """
+
+    def __init__(self, seconds: float, clock: Callable[[], float], before: float) -> None:
+        self.all, self._clock, self._before = seconds, clock, before
+        self._started = clock()
+
+    def spent(self) -> float:
+        """Seconds."""
+        return self._before + self._clock() - self._started
+
+
+@dataclass(frozen=True)
+class _First:
+    """What the first network's training says.
+
+    Attributes:
+        architecture, evaluation: The network, and how it did.
+        usual: Whether it is one of the usual designs, rather than drawn since none is legal.
+        pass_seconds: Of a pass over all training images, about.
+        side: Of the images, in pixels.
+        class_weights: Whether the recipe has them.
+        sentences: What was read, in words.
+    """
+
+    architecture: Architecture
+    usual: bool
+    evaluation: Evaluation
+    pass_seconds: float
+    side: int
+    class_weights: bool
+    sentences: list[str]
+
+
+def _named(dataset: str) -> str:
+    """``folder:PATH`` and ``npz:FILE`` for those who name a path alone, absolute."""
+    path = Path(dataset).expanduser()
+    if path.is_file():
+        dataset = f"npz:{path}"
+    elif ":" not in dataset and (path.is_dir() or len(path.parts) > 1):
+        dataset = f"folder:{path}"
+    return str(with_absolute_places({"dataset": dataset})["dataset"])
+
+
+def _spent_before(run_dir: Path, together: int) -> float:
+    """Seconds of training of earlier calls, by what they left behind."""
+    if not (run_dir / RUN_FILE).is_file():
+        return 0.0
+    return Run(run_dir).summary.train_seconds / together
+
+
+def _recipe(dataset: str, data_root: str | Path | None, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The search's recipe, with what follows from the images."""
+    settings = {"preset": RECIPE, **given}
+    if settings.get("image_size") is None:
+        settings["image_size"] = own_image_size(dataset)
+    check_parts(dataset, settings["image_size"])
+    if "validation_size" not in given:
+        images = len(load_dataset(dataset, data_root, "train", settings["image_size"]).labels)
+        settings["validation_size"] = _VALIDATION[images >= _MANY]
+    return settings
+
+
+def _first_network(
+    run_dir: Path, where: Mapping[str, Any], recipe: Mapping[str, Any], space: Mapping[str, Any],
+    seed: int,
+) -> _First:  # fmt: skip
+    """Trains the first of the usual networks, unless that was done; the search finds it trained."""
+    env = make_env(ENV, **where, recipe=recipe, search_space=space)
+    evaluator, evaluation_seed = needs_training(env, ENV), env.evaluation_seed
+    usual = usual_networks(env.search_space)
+    network = usual[0] if usual else env.search_space.sample(np.random.default_rng(seed))
+    run_dir.mkdir(parents=True, exist_ok=True)
+    with contextlib.closing(Store(run_dir / STORE)) as store:
+        evaluation = store.find(evaluator.task, network, evaluation_seed)
+        if evaluation is None:
+            trained = evaluator.train(network, evaluation_seed)
+            evaluation = store.add(evaluator.task, network, evaluation_seed, trained)
+    data, full = evaluator.data, evaluator.recipe
+    seen = full.epochs_of(len(data.train)) * (len(data.train) + _FORWARD * len(data.validation))
+    reading = evaluator.reading
+    return _First(
+        network,
+        bool(usual),
+        evaluation,
+        (evaluation.train_seconds or 0.0) / seen * reading.images,
+        data.input_shape[1],
+        full.class_weights,
+        reading.sentences(),
+    )
+
+
+def _decided(plan: Path) -> dict[str, Any]:
+    """What the final training was decided to be.
+
+    Raises:
+        InvalidInput: If the file is damaged.
+    """
+    try:
+        decided: dict[str, Any] = json.loads(plan.read_text())
+        return {
+            "hours": float(decided["hours"]),
+            "recipe": decided["recipe"],
+            "networks": int(decided["networks"]),
+        }
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InvalidInput(
+            f"{plan} does not hold what the final training is to be ({error!r}): remove it."
+        ) from error

@@ -182,7 +182,14 @@ def show_results(results: FinalResults, latencies: Latencies | None) -> None:
 
 
 def say_where(results: FinalResults, folder: Path) -> None:
-    """Says where the networks are, and what to do with the best."""
+    """Says by how many images the networks were judged, where they are, and what comes next."""
+    from train_eval.final.network.card import read_card
+
+    images = read_card(folder / f"{results.networks[0].name}.json")["data"]
+    console.say(
+        f"Trained on {images['training_images']} images, judged by "
+        f"{images['validation_images']} that were held out, tested once on {results.test_images}."
+    )
     console.say(f"Networks: {folder}")
     first = shlex.quote(str(folder / f"{results.networks[0].name}.safetensors"))
     console.say(f"Next: cnnarch predict {first} IMAGES...")

@@ -55,14 +55,14 @@ class FitCommand:
         check_positive(self, "workers")
         console.sign_of_life()
         from train_eval.final.progress import FinalProgress
-        from train_eval.run.fit import RECIPE, SPACE, fit
+        from train_eval.run.fit import fit
 
         try:
             with FinalProgress() as watch:
                 run = fit(
                     self.dataset, hours=self.hours, run_dir=self.run_dir,
-                    recipe=specification(RECIPE, self.recipe),
-                    search_space=specification(SPACE, self.search_space),
+                    recipe=specification(None, self.recipe),
+                    search_space=specification(None, self.search_space),
                     data_root=self.data_root, device=self.device, seed=self.seed,
                     workers=self.workers, tell=console.note, follow=_shown, watch=watch,
                 )  # fmt: skip

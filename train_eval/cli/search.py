@@ -153,20 +153,12 @@ class _Display:
         self.search, self._progress = search, SearchProgress(search)
         if (quality := getattr(search.evaluator, "quality", None)) is not None:  # a surrogate's
             console.note(quality())
-        for line in _what_was_read(search.evaluator):
-            console.note(line)
+        if (what_was_read := getattr(search.evaluator, "what_was_read", None)) is not None:
+            console.note("\n".join(what_was_read()))
         episodes = self._progress.follow()
         if self._tensorboard is None:
             return episodes
         return log_to_tensorboard(episodes, self._tensorboard, self._progress)
-
-
-def _what_was_read(evaluator: Any) -> list[str]:
-    """The images of an evaluator that trains, in words."""
-    if (reading := getattr(evaluator, "reading", None)) is None:
-        return []
-    train, validation = len(evaluator.data.train), len(evaluator.data.validation)
-    return [*reading.sentences(), f"{train} are trained on; {validation} give the accuracy."]
 
 
 def _schedule(words: tuple[str, ...]) -> EpsilonSchedule:

@@ -28,6 +28,7 @@ class TrainCommand(TrainingOptions):
         env = make_env(self.env, **self.kwargs())
         env.search_space.validate(architecture)
         evaluator = needs_training(env, self.env)
+        console.note("\n".join(evaluator.what_was_read()))
         console.say(f"{architecture} on {evaluator.dataset}")
         epochs = evaluator.recipe.epochs_of(len(evaluator.data.train))
         started = time.monotonic()

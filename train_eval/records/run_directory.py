@@ -35,12 +35,16 @@ class RunData:
         data_root: Folder of torchvision's files; None if it is not known.
         fingerprints: Hashes of the images; empty if they are not known.
         reading: What was read of the data set, as plain data; None if it is not known.
+        train, validation: Number of images that networks are trained on, and judged by, in the
+            search; None if they are not known.
     """
 
     dataset: str | None = None
     data_root: str | None = None
     fingerprints: tuple[str, ...] = ()
     reading: dict[str, Any] | None = None
+    train: int | None = None
+    validation: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Plain data; what is not known is left out."""
@@ -58,6 +62,8 @@ class RunData:
             field(plain, "data_root", str, type(None)),
             tuple(items(plain, "fingerprints", str)),
             field(plain, "reading", dict, type(None)),
+            field(plain, "train", int, type(None)),
+            field(plain, "validation", int, type(None)),
         )
 
 

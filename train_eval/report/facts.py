@@ -9,7 +9,7 @@ from typing import Any
 from gym_cnnarch.reward import is_vector
 from train_eval.data.image_data import Reading
 from train_eval.records.final_results import FinalResults
-from train_eval.records.run_directory import recorded_images
+from train_eval.records.run_directory import FIT_FILE, recorded_images
 from train_eval.records.summary import Summary
 from train_eval.report.terminal import percent
 
@@ -19,14 +19,18 @@ def images(summary: Summary) -> list[tuple[str, str]]:
     known = recorded_images(Path(summary.run_dir))
     if known.dataset is None:
         return []
-    rows = [("data set", known.dataset)]
+    split = (("to train with", known.train), ("to validate with", known.validation))
+    rows = [
+        ("data set", known.dataset),
+        *((f"images {purpose} in the search", f"{n:,}") for purpose, n in split if n is not None),
+    ]
     if known.reading is None:
         return rows
     reading = Reading.from_json(known.reading)
     counts = zip(reading.class_names, reading.images_per_class, strict=True)
     return [
         *rows,
-        ("images to train and validate with", f"{reading.images:,}"),
+        ("images read", f"{reading.images:,}"),
         ("classes", str(len(reading.class_names))),
         *((f"images of {name}", f"{count:,}") for name, count in counts),
         *((f"skipped: {some.reason}", f"{some.count:,}") for some in reading.skipped),
@@ -53,6 +57,9 @@ def finals(results: FinalResults) -> list[dict[str, str]]:
 
 def command(summary: Summary) -> str:
     """The command that gives the run; empty if it was made in another way."""
+    fitted = Path(summary.run_dir) / FIT_FILE
+    if fitted.is_file():
+        return _fit(json.loads(fitted.read_text())["given"], summary.run_dir)
     settings = summary.settings
     agent = dict(settings.agent)
     objectives = settings.reward if is_vector(settings.reward) else []
@@ -86,6 +93,17 @@ def command(summary: Summary) -> str:
     words += ["--objectives", ",".join(objectives)] if objectives else []
     words += _stopping(stopping)
     return "" if agent else shlex.join([*words, "--run-dir", summary.run_dir])
+
+
+def _fit(given: Mapping[str, Any], run_dir: str) -> str:
+    """The command of a fit."""
+    words = ["cnnarch", "fit", str(given["dataset"]), "--hours", f"{given['hours']:g}"]
+    for option in ("data_root", "device", "workers"):
+        if given[option] is not None:
+            words += [f"--{option.replace('_', '-')}", str(given[option])]
+    words += _specification("--recipe", given["recipe"] or None)
+    words += _specification("--search-space", given["search_space"] or None)
+    return shlex.join([*words, "--seed", str(given["seed"]), "--run-dir", run_dir])
 
 
 def _stopping(rule: Mapping[str, Any]) -> list[str]:

@@ -83,7 +83,8 @@ def fit(
         recipe: Settings of the search's recipe, ``own-quick`` unless a preset is named. Without an
             ``image_size``, images are as they are if they are squares of one size of at most 64
             pixels, else cropped and resized to 32.
-        search_space: Limits of the space, such as ``max_parameters``.
+        search_space: Limits of the space, such as ``max_parameters``, in place of those of
+            ``SPACE``; of a preset if one is named.
         data_root: Folder of torchvision's files.
         device: Where to train; None for CUDA where there is one, else the CPU.
         seed: Of the search and of the final training.
@@ -105,11 +106,20 @@ def fit(
     check_folder(run_dir)
     dataset = _named(dataset)
     together = len(worker_environments(workers, device)) if executor != "inline" else 1
-    given = {"dataset": dataset, "data_root": data_root, "device": device}
-    where: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    places = {
+        "dataset": dataset,
+        "data_root": None if data_root is None else str(data_root),
+        "device": device,
+    }
+    where: dict[str, Any] = {name: value for name, value in places.items() if value is not None}
+    given = {
+        **places, "hours": hours, "recipe": dict(recipe or {}),
+        "search_space": dict(search_space or {}), "seed": seed, "workers": workers,
+    }  # fmt: skip
     settings = _recipe(dataset, data_root, recipe or {})
     time_for = _Time(3600 * hours, clock, _spent_before(run_dir, together))
-    space = {**SPACE, **(search_space or {})}
+    asked = dict(search_space or {})
+    space = asked if "preset" in asked else {**SPACE, **asked}
     first = _first_network(run_dir, where, settings, space, seed)
     for sentence in first.sentences:
         tell(sentence)
@@ -157,7 +167,7 @@ def fit(
             "class_weights": first.class_weights,
         }  # fmt: skip
         networks = min(together, len(run.summary.best))
-        replace_json(plan, {"hours": hours, "recipe": final, "networks": networks})
+        replace_json(plan, {"given": given, "recipe": final, "networks": networks})
         tell(
             f"Tried {len(run.networks)} networks in {duration(time_for.spent())}; the final "
             f"training has {duration(left)}, about {passes:,.0f} passes."
@@ -256,15 +266,14 @@ def _first_network(
             evaluation = store.add(evaluator.task, network, evaluation_seed, trained)
     data, full = evaluator.data, evaluator.recipe
     seen = full.epochs_of(len(data.train)) * (len(data.train) + _FORWARD * len(data.validation))
-    reading = evaluator.reading
     return _First(
         network,
         bool(usual),
         evaluation,
-        (evaluation.train_seconds or 0.0) / seen * reading.images,
+        (evaluation.train_seconds or 0.0) / seen * evaluator.reading.images,
         data.input_shape[1],
         full.class_weights,
-        reading.sentences(),
+        evaluator.what_was_read(),
     )
 
 
@@ -277,7 +286,7 @@ def _decided(plan: Path) -> dict[str, Any]:
     try:
         decided: dict[str, Any] = json.loads(plan.read_text())
         return {
-            "hours": float(decided["hours"]),
+            "hours": float(decided["given"]["hours"]),
             "recipe": decided["recipe"],
             "networks": int(decided["networks"]),
         }

@@ -203,6 +203,8 @@ def _images(evaluator: "TrainingEvaluator | None") -> RunData:
         evaluator.data_root,
         tuple(evaluator.fingerprints),
         evaluator.reading.as_json(),
+        len(evaluator.data.train),
+        len(evaluator.data.validation),
     )
 
 

@@ -79,6 +79,14 @@ class Trainer:
         self.num_classes = self.data.num_classes
         self.task = _task_name(dataset, "".join(self.fingerprints), self.data, self.recipe)
 
+    def what_was_read(self) -> list[str]:
+        """The images in sentences: how many of each class, what was skipped, what they are for."""
+        train, validation = len(self.data.train), len(self.data.validation)
+        return [
+            *self.reading.sentences(),
+            f"{train} are trained on; {validation} give the accuracy.",
+        ]
+
     def evaluate(
         self, architecture: Architecture, seed: int = 0, decision: Decision | None = None
     ) -> Evaluation:

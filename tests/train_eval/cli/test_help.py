@@ -18,7 +18,7 @@ from train_eval.cli.commands import Command, TableCommand
 from train_eval.cli.fit import FitCommand
 from train_eval.cli.options import specification
 from train_eval.environments import make_env
-from train_eval.run.fit import RECIPE, SPACE
+from train_eval.run.fit import SPACE
 from train_eval.training.recipe import Recipe
 
 
@@ -83,8 +83,8 @@ def test_an_example_is_accepted_as_it_is_copied(tmp_path, command, example, quot
         schedule = parsed._agent_settings()["schedule"]
         assert list(schedule.phases) == [(1.0, 80), (0.5, 40), (0.1, 30)]
     elif isinstance(parsed, FitCommand):
-        Recipe.from_spec(specification(RECIPE, parsed.recipe))
-        spec = specification(SPACE, parsed.search_space)
+        Recipe.from_spec(specification(None, parsed.recipe))
+        spec = {**SPACE, **specification(None, parsed.search_space)}
         SearchSpace.from_spec(spec, input_shape=(3, 32, 32), num_classes=10)
     elif hasattr(parsed, "final_recipe"):
         parsed.final_recipe()

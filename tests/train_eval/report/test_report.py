@@ -187,7 +187,7 @@ def test_the_command_on_the_page_is_that_of_the_run(capsys, tmp_path, given):
     assert status == 0, err
     assert recorded(capsys, folder) == before
     page = Run(folder).report().read_text()
-    assert "images to train and validate with" in page
+    assert "images to validate with in the search" in page
     assert "1,437" in page  # of the digits
     rewarded = Run(folder).summary.settings
     rewarded = dataclasses.replace(rewarded, reward="module:mine")

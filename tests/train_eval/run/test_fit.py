@@ -11,6 +11,7 @@ from gym_cnnarch.shapes import count_parameters
 from tests.helpers.commands import cnnarch
 from tests.helpers.pictures import write_images
 from train_eval.data.sources import own_image_size
+from train_eval.records.run_directory import recorded_images
 from train_eval.run.fit import fit
 from train_eval.run.run import Run
 
@@ -173,3 +174,13 @@ def test_pictures_of_several_sizes_are_resized(tmp_path):
     write_images(tmp_path / "train", classes=("cow",), size=(9, 9))
     assert own_image_size(f"folder:{tmp_path}") == 32
     assert own_image_size("digits") is None
+
+
+def test_its_report_has_the_command_and_the_split(fitted, file):
+    run, _ = fitted
+    page = run.report().read_text()
+    command = f"cnnarch fit npz:{file} --hours {HOURS:g} --device cpu --recipe steps=15 epochs=1"
+    assert f"{command} --seed 0 --run-dir {run.run_dir}" in page
+    known = recorded_images(run.run_dir)
+    assert (known.train, known.validation) == (120, 30)
+    assert "images to validate with in the search" in page

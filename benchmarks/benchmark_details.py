@@ -14,7 +14,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table as Grid
 
-from gym_cnnarch.table_evaluator import TableEvaluator
+from gym_cnnarch.rewards.table_evaluator import TableEvaluator
 from train_eval.benchmark.benchmark import Benchmark
 from train_eval.benchmark.results import AgentResult, collect
 from train_eval.environments import make_env

@@ -23,7 +23,7 @@ import torch
 from torch import nn
 
 from gym_cnnarch import Architecture, SearchSpace
-from gym_cnnarch.shapes import count_parameters
+from gym_cnnarch.space.shapes import count_parameters
 from train_eval import fit
 from train_eval.data.sources import load_own_validation, load_train_and_test
 from train_eval.environments import with_absolute_places

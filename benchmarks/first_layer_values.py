@@ -16,8 +16,8 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from agents import PAPER_SCHEDULE, MetaQNN, roll_out
-from gym_cnnarch.architecture import Conv
 from gym_cnnarch.env import CNNArchEnv
+from gym_cnnarch.space.architecture import Conv
 from train_eval.cli.options import SURROGATE
 from train_eval.environments import make_env
 from train_eval.output.plotting import draw_figures

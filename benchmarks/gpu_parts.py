@@ -28,8 +28,8 @@ from gpu_place import (
 from throughput import bare_loops, search
 
 from gym_cnnarch import Architecture
-from gym_cnnarch.search_space import SearchSpace
-from gym_cnnarch.shapes import count_macs
+from gym_cnnarch.space.search_space import SearchSpace
+from gym_cnnarch.space.shapes import count_macs
 from train_eval import run_search
 from train_eval.training.device import is_out_of_memory
 from train_eval.training.evaluator import Trainer

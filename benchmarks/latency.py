@@ -20,8 +20,8 @@ import torch
 from numpy.typing import NDArray
 
 from gym_cnnarch import Architecture
-from gym_cnnarch.search_space import SearchSpace
-from gym_cnnarch.shapes import count_macs, layer_shapes
+from gym_cnnarch.space.search_space import SearchSpace
+from gym_cnnarch.space.shapes import count_macs, layer_shapes
 from train_eval.training.latency import conditions_of, measure_layers, round_medians
 
 SHAPE, CLASSES = (3, 32, 32), 10

@@ -20,8 +20,8 @@ import torch
 from bare_loop import Setting, seconds_of, step_of
 
 from gym_cnnarch import Architecture
-from gym_cnnarch.search_space import SearchSpace
-from gym_cnnarch.shapes import count_macs
+from gym_cnnarch.space.search_space import SearchSpace
+from gym_cnnarch.space.shapes import count_macs
 from train_eval.training.evaluator import Trainer
 
 CASES = ((16, 8), (32, 8), (16, 32), (32, 32), (64, 32), (128, 32), (256, 32))

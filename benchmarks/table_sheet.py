@@ -11,9 +11,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 from scipy.stats import spearmanr
 
-from gym_cnnarch.architecture import GlobalAveragePool
-from gym_cnnarch.table import Table
-from gym_cnnarch.table_evaluator import TableEvaluator
+from gym_cnnarch.rewards.table import Table
+from gym_cnnarch.rewards.table_evaluator import TableEvaluator
+from gym_cnnarch.space.architecture import GlobalAveragePool
 
 
 def main() -> None:

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from gym_cnnarch.errors import InvalidInput, WrongArguments
-from gym_cnnarch.evaluation import Evaluator, import_object
 from gym_cnnarch.image_size import side_of
-from gym_cnnarch.latencies import in_brief
 from gym_cnnarch.registration import DATASET_INPUTS, EVALUATORS
-from gym_cnnarch.search_space import SearchSpace
+from gym_cnnarch.rewards.evaluation import Evaluator, import_object
+from gym_cnnarch.space.latencies import in_brief
+from gym_cnnarch.space.search_space import SearchSpace
 
 _SETTINGS = {"dataset", "data_root", "recipe", "device", "store", "table", "repeat"}
 """Registered arguments, and those of commands, which stay when ``evaluator`` takes their place."""

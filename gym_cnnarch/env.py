@@ -10,7 +10,6 @@ from gymnasium.utils import EzPickle
 from numpy.typing import NDArray
 
 from gym_cnnarch import rendering
-from gym_cnnarch.architecture import Architecture, Layer
 from gym_cnnarch.arguments import (
     check_choice,
     full_name,
@@ -19,12 +18,13 @@ from gym_cnnarch.arguments import (
     restrict,
 )
 from gym_cnnarch.errors import InvalidInput
-from gym_cnnarch.evaluation import Evaluation, Evaluator
 from gym_cnnarch.info import InfoKind, full_info, no_result, numeric_info
 from gym_cnnarch.mdp import ObserveSize, Spent, compile_mdp
-from gym_cnnarch.objectives import Objectives
 from gym_cnnarch.observation import Observation, ObservationKind, make_observer
-from gym_cnnarch.reward import Reward, is_vector, make_reward
+from gym_cnnarch.rewards.evaluation import Evaluation, Evaluator
+from gym_cnnarch.rewards.objectives import Objectives
+from gym_cnnarch.rewards.reward import Reward, is_vector, make_reward
+from gym_cnnarch.space.architecture import Architecture, Layer
 
 InvalidAction = Literal["terminate", "raise"]
 StepReward = float | NDArray[np.float32]
@@ -98,11 +98,11 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
 
     `info="numeric"` is for libraries that stack infos or convert them to tensors (Tianshou, Minari,
     Gymnasium's `NumpyToTorch`): the same keys from reset on, all numbers. These are `action_mask`,
-    `accuracy` (float), `status` (int, position in `gym_cnnarch.evaluation.STATUSES`, -1: none was
-    evaluated), `parameters` and `macs` (int), `invalid_action` (bool), and `rank` (int, -1: none is
-    finished), of which `env.unwrapped.search_space.of_any_cost.unrank` makes the network. Spaces of
-    2^63 networks or more, whatever they cost, have no `rank`. docs/other_tools.md says which
-    library needs what.
+    `accuracy` (float), `status` (int, position in `gym_cnnarch.rewards.evaluation.STATUSES`, -1:
+    none was evaluated), `parameters` and `macs` (int), `invalid_action` (bool), and `rank` (int,
+    -1: none is finished), of which `env.unwrapped.search_space.of_any_cost.unrank` makes the
+    network. Spaces of 2^63 networks or more, whatever they cost, have no `rank`.
+    docs/other_tools.md says which library needs what.
 
     ## Arguments
     All are plain data, so that `env.spec.to_json()` works.

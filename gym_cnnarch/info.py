@@ -2,10 +2,10 @@
 
 from typing import Any, Literal
 
-from gym_cnnarch.architecture import Architecture
-from gym_cnnarch.evaluation import STATUSES, Evaluation
-from gym_cnnarch.search_space import SearchSpace
-from gym_cnnarch.shapes import count_macs, count_parameters
+from gym_cnnarch.rewards.evaluation import STATUSES, Evaluation
+from gym_cnnarch.space.architecture import Architecture
+from gym_cnnarch.space.search_space import SearchSpace
+from gym_cnnarch.space.shapes import count_macs, count_parameters
 
 InfoKind = Literal["full", "numeric"]
 

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gym_cnnarch.architecture import (
+from gym_cnnarch.space.architecture import (
     Architecture,
     Conv,
     FullyConnected,
@@ -18,9 +18,9 @@ from gym_cnnarch.architecture import (
     Softmax,
     Terminator,
 )
-from gym_cnnarch.costs import CostTables
-from gym_cnnarch.rules import State
-from gym_cnnarch.search_space import SearchSpace
+from gym_cnnarch.space.costs import CostTables
+from gym_cnnarch.space.rules import State
+from gym_cnnarch.space.search_space import SearchSpace
 
 ObserveSize = Literal["bin", "exact"]
 

@@ -7,8 +7,8 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from gym_cnnarch.costs import BINS, CostTables
 from gym_cnnarch.mdp import MDP, Spent
+from gym_cnnarch.space.costs import BINS, CostTables
 
 ObservationKind = Literal["multidiscrete", "onehot", "dict"]
 Observation = NDArray[Any] | dict[str, NDArray[Any]]

@@ -5,7 +5,7 @@ from typing import Any
 import gymnasium as gym
 
 TRAINING = "train_eval:TrainingEvaluator"
-TABLE = "gym_cnnarch.table_evaluator:TableEvaluator"
+TABLE = "gym_cnnarch.rewards.table_evaluator:TableEvaluator"
 
 EVALUATORS: dict[str, str] = {
     "training": TRAINING,

@@ -6,9 +6,16 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gym_cnnarch.architecture import Conv, FullyConnected, GlobalAveragePool, Layer, Pool, Softmax
-from gym_cnnarch.search_space import SearchSpace
-from gym_cnnarch.shapes import Shape, layer_parameters, layer_shapes
+from gym_cnnarch.space.architecture import (
+    Conv,
+    FullyConnected,
+    GlobalAveragePool,
+    Layer,
+    Pool,
+    Softmax,
+)
+from gym_cnnarch.space.search_space import SearchSpace
+from gym_cnnarch.space.shapes import Shape, layer_parameters, layer_shapes
 
 # Okabe and Ito's palette, told apart by the colour-blind and in greyscale.
 _COLOURS: dict[type[Layer], tuple[int, int, int]] = {

@@ -10,12 +10,12 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from gym_cnnarch import rendering
-from gym_cnnarch.architecture import Architecture, Layer
 from gym_cnnarch.env import CNNArchEnv
 from gym_cnnarch.errors import InvalidInput
 from gym_cnnarch.mdp import OBSERVATION_FIELDS, START, compile_mdp
 from gym_cnnarch.observation import Observation
-from gym_cnnarch.table_evaluator import TableEvaluator
+from gym_cnnarch.rewards.table_evaluator import TableEvaluator
+from gym_cnnarch.space.architecture import Architecture, Layer
 from gym_cnnarch.vector_lookup import TableColumns, UniformStreams
 
 Infos = dict[str, Any]

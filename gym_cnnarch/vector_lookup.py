@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from gym_cnnarch.env import CNNArchEnv
 from gym_cnnarch.mdp import MDP
-from gym_cnnarch.table_evaluator import TableEvaluator
+from gym_cnnarch.rewards.table_evaluator import TableEvaluator
 
 _BLOCK = 64  # random numbers drawn at a time for one environment
 

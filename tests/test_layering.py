@@ -81,6 +81,16 @@ def test_agents_know_no_other_package():
     assert not arrows()["gym_cnnarch"]
 
 
+def test_the_space_knows_no_rewards_and_rewards_no_environment():
+    def modules(room: str) -> set[str]:
+        paths = sorted((ROOT / "gym_cnnarch" / room).glob("*.py"))
+        return {m for path in paths for m in imports(path) if m.startswith("gym_cnnarch.")}
+
+    above = ("gym_cnnarch.env", "gym_cnnarch.vector", "gym_cnnarch.mdp", "gym_cnnarch.registration")
+    assert not {m for m in modules("space") if m.startswith(("gym_cnnarch.rewards", *above))}
+    assert not {m for m in modules("rewards") if m.startswith(above)}
+
+
 def test_train_eval_has_few_entries_and_every_room_says_what_lives_there():
     entries = [e for e in (ROOT / "train_eval").iterdir() if e.name != "__pycache__"]
     assert len(entries) <= 16

@@ -12,8 +12,8 @@ from gymnasium.envs.registration import EnvSpec, load_env_creator
 from gym_cnnarch import InvalidInput
 from gym_cnnarch.env import CNNArchEnv
 from gym_cnnarch.errors import first_line
-from gym_cnnarch.latencies import LayerLatencies
-from gym_cnnarch.table_evaluator import find_table
+from gym_cnnarch.rewards.table_evaluator import find_table
+from gym_cnnarch.space.latencies import LayerLatencies
 
 if TYPE_CHECKING:
     from train_eval.training.evaluator import TrainingEvaluator

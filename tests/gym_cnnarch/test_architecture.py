@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gym_cnnarch import Architecture, InvalidInput
-from gym_cnnarch.architecture import Conv, FullyConnected, GlobalAveragePool, Pool, Softmax
+from gym_cnnarch.space.architecture import Conv, FullyConnected, GlobalAveragePool, Pool, Softmax
 
 PUBLISHED = Path(__file__).parents[3] / "shared" / "data"
 

@@ -20,8 +20,8 @@ from gym_cnnarch import InvalidInput, SearchSpace
 from gym_cnnarch.env import CNNArchEnv
 from gym_cnnarch.mdp import ActionSequences, compile_mdp
 from gym_cnnarch.registration import ENVIRONMENTS
-from gym_cnnarch.shapes import count_macs, count_parameters, layer_shapes
-from gym_cnnarch.table_evaluator import TableEvaluator
+from gym_cnnarch.rewards.table_evaluator import TableEvaluator
+from gym_cnnarch.space.shapes import count_macs, count_parameters, layer_shapes
 from gym_cnnarch.vector_env import CNNArchVectorEnv
 from tests.gym_cnnarch.test_vector_env import actions_of, assert_equal
 from tests.helpers.made_up_tables import SPACE, made_up_latencies, make_table

@@ -11,7 +11,7 @@ import pytest
 
 from gym_cnnarch import Evaluation, InvalidInput
 from gym_cnnarch.env import CNNArchEnv
-from gym_cnnarch.evaluation import STATUSES, import_object
+from gym_cnnarch.rewards.evaluation import STATUSES, import_object
 from gym_cnnarch.vector_env import CNNArchVectorEnv
 
 EVALUATOR_MODULE = """
@@ -176,7 +176,7 @@ def test_a_failed_network_is_a_result_with_its_reward(own_evaluator, status):
 
 def test_short_names_are_those_of_the_evaluators():
     env = gym.make("CNNArch-CIFAR10Table-v0", evaluator="table").unwrapped
-    assert env.evaluator_name == "gym_cnnarch.table_evaluator:TableEvaluator"
+    assert env.evaluator_name == "gym_cnnarch.rewards.table_evaluator:TableEvaluator"
     with pytest.raises(InvalidInput, match="No evaluator 'tabel': expected training, table, surr"):
         gym.make("CNNArch-CIFAR10Table-v0", evaluator="tabel")
 

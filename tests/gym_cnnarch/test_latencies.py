@@ -10,8 +10,8 @@ import pytest
 from gymnasium.envs.registration import EnvSpec
 
 from gym_cnnarch import InvalidInput, SearchSpace
-from gym_cnnarch.latencies import LayerLatencies, in_brief
-from gym_cnnarch.table_evaluator import TableEvaluator
+from gym_cnnarch.rewards.table_evaluator import TableEvaluator
+from gym_cnnarch.space.latencies import LayerLatencies, in_brief
 from gym_cnnarch.vector_env import CNNArchVectorEnv
 from tests.helpers.made_up_tables import SPACE, made_up_latencies, make_table
 

@@ -13,14 +13,14 @@ from gymnasium.utils.env_checker import check_env
 
 from gym_cnnarch import Evaluation, InvalidInput, SearchSpace
 from gym_cnnarch.env import CNNArchEnv
-from gym_cnnarch.objectives import cost_range
-from gym_cnnarch.reward import make_reward
-from gym_cnnarch.shapes import count_macs, count_parameters
+from gym_cnnarch.rewards.objectives import cost_range
+from gym_cnnarch.rewards.reward import make_reward
+from gym_cnnarch.space.shapes import count_macs, count_parameters
 from gym_cnnarch.vector_env import CNNArchVectorEnv
 from tests.gym_cnnarch.test_vector_env import actions_of, assert_equal
 from tests.helpers.made_up_tables import SPACE, make_table
 
-TABLE = "gym_cnnarch.table_evaluator:TableEvaluator"
+TABLE = "gym_cnnarch.rewards.table_evaluator:TableEvaluator"
 BOTH = ["accuracy", "-parameters"]
 NETWORKS = [SPACE.unrank(rank) for rank in range(SPACE.count())]
 PARAMETERS = [count_parameters(network, SPACE.input_shape) for network in NETWORKS]

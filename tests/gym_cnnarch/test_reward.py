@@ -3,8 +3,8 @@
 import pytest
 
 from gym_cnnarch import Evaluation, InvalidInput
-from gym_cnnarch import reward as rewards
-from gym_cnnarch.evaluation import STATUSES
+from gym_cnnarch.rewards import reward as rewards
+from gym_cnnarch.rewards.evaluation import STATUSES
 from tests.helpers.made_up_tables import SPACE
 
 GOOD = Evaluation(accuracy=0.9, status="ok", parameters=10, macs=10, curve=(0.5, 0.9, 0.8))

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from gym_cnnarch import Architecture, InvalidInput
-from gym_cnnarch.architecture import Conv, FullyConnected, GlobalAveragePool, Pool, Softmax
-from gym_cnnarch.shapes import (
+from gym_cnnarch.space.architecture import Conv, FullyConnected, GlobalAveragePool, Pool, Softmax
+from gym_cnnarch.space.shapes import (
     count_macs,
     count_parameters,
     layer_parameters,

@@ -8,7 +8,7 @@ from gymnasium.wrappers import DtypeObservation, FlattenObservation
 
 from gym_cnnarch import InvalidInput
 from gym_cnnarch.env import CNNArchEnv
-from gym_cnnarch.evaluation import STATUSES
+from gym_cnnarch.rewards.evaluation import STATUSES
 
 TABLE = "CNNArch-CIFAR10Table-v0"
 

@@ -11,12 +11,12 @@ import pytest
 
 from gym_cnnarch import Architecture, InvalidInput
 from gym_cnnarch.env import CNNArchEnv
-from gym_cnnarch.table import MISSING, Table
-from gym_cnnarch.table_evaluator import TableEvaluator
+from gym_cnnarch.rewards.table import MISSING, Table
+from gym_cnnarch.rewards.table_evaluator import TableEvaluator
 from tests.helpers.made_up_tables import IMAGES, SPACE, TESTS, make_table
 
 ARRAYS = [field.name for field in fields(Table) if field.name != "metadata"]
-EVALUATOR = "gym_cnnarch.table_evaluator:TableEvaluator"
+EVALUATOR = "gym_cnnarch.rewards.table_evaluator:TableEvaluator"
 
 
 @pytest.fixture

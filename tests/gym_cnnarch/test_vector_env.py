@@ -8,14 +8,14 @@ import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from gym_cnnarch import Architecture, Evaluation, InvalidInput
-from gym_cnnarch.architecture import Softmax
 from gym_cnnarch.env import CNNArchEnv
-from gym_cnnarch.table_evaluator import TableEvaluator
+from gym_cnnarch.rewards.table_evaluator import TableEvaluator
+from gym_cnnarch.space.architecture import Softmax
 from gym_cnnarch.vector_env import CNNArchVectorEnv
 from tests.helpers.made_up_tables import SPACE, make_table
 
 N = 7
-TABLE = "gym_cnnarch.table_evaluator:TableEvaluator"
+TABLE = "gym_cnnarch.rewards.table_evaluator:TableEvaluator"
 CONSTRUCTION = {"search_space": SPACE, "evaluator": None}
 
 

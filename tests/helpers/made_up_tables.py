@@ -3,10 +3,10 @@
 import numpy as np
 
 from gym_cnnarch import SearchSpace
-from gym_cnnarch.evaluation import STATUSES
-from gym_cnnarch.latencies import LayerLatencies
-from gym_cnnarch.shapes import count_macs, count_parameters
-from gym_cnnarch.table import MISSING, Table
+from gym_cnnarch.rewards.evaluation import STATUSES
+from gym_cnnarch.rewards.table import MISSING, Table
+from gym_cnnarch.space.latencies import LayerLatencies
+from gym_cnnarch.space.shapes import count_macs, count_parameters
 from train_eval.training.layers import layers_of
 
 SPACE = SearchSpace.from_spec(

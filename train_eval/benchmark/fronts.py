@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from agents.pareto import Points, front, hypervolume
 from gym_cnnarch.env import CNNArchEnv
-from gym_cnnarch.objectives import ACCURACY
-from gym_cnnarch.reward import Reward
-from gym_cnnarch.table_evaluator import TableEvaluator
+from gym_cnnarch.rewards.objectives import ACCURACY
+from gym_cnnarch.rewards.reward import Reward
+from gym_cnnarch.rewards.table_evaluator import TableEvaluator
 from train_eval.benchmark.run import Found
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from gym_cnnarch import Architecture
 from gym_cnnarch.env import CNNArchEnv
-from gym_cnnarch.table_evaluator import TableEvaluator
+from gym_cnnarch.rewards.table_evaluator import TableEvaluator
 from train_eval.benchmark import comparison
 from train_eval.benchmark.benchmark import Benchmark, Pair, result_file
 from train_eval.benchmark.fronts import Truth, truth

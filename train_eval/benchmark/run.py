@@ -15,7 +15,7 @@ from agents import roll_out, sb3
 from gym_cnnarch import InvalidInput
 from gym_cnnarch.env import CNNArchEnv
 from gym_cnnarch.files import replace_file
-from gym_cnnarch.reward import Reward
+from gym_cnnarch.rewards.reward import Reward
 from train_eval.environments import make_env
 from train_eval.search.agents import SB3_PREFIX, find_agent, make_agent
 

@@ -9,8 +9,8 @@ from typing import Annotated
 
 import tyro
 
-from gym_cnnarch.table import Table
-from gym_cnnarch.table_evaluator import find_table
+from gym_cnnarch.rewards.table import Table
+from gym_cnnarch.rewards.table_evaluator import find_table
 from train_eval.cli.options import ExecutorOptions, TrainingOptions, check_positive
 from train_eval.environments import make_env, needs_training
 from train_eval.output import console

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from gym_cnnarch import Architecture, InvalidInput
-from gym_cnnarch.shapes import count_parameters, layer_shapes
+from gym_cnnarch.space.shapes import count_parameters, layer_shapes
 from train_eval.records.summary import NetworkRow, Summary
 from train_eval.training.evaluator import TrainingEvaluator
 

@@ -4,8 +4,8 @@ import dataclasses
 from pathlib import Path
 
 from gym_cnnarch import Architecture, InvalidInput
-from gym_cnnarch.architecture import GlobalAveragePool, Softmax
-from gym_cnnarch.shapes import count_parameters
+from gym_cnnarch.space.architecture import GlobalAveragePool, Softmax
+from gym_cnnarch.space.shapes import count_parameters
 from train_eval.final.candidates import Candidate
 from train_eval.final.finalize import Watch, final_task, load_test_images, train_all
 from train_eval.final.recipe import FinalRecipe

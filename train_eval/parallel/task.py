@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 from gym_cnnarch import Architecture, Evaluation, Evaluator, InvalidInput
 from gym_cnnarch.env import CNNArchEnv
-from gym_cnnarch.evaluation import import_object
+from gym_cnnarch.rewards.evaluation import import_object
 from train_eval.training.stopping import Decision
 
 Result_co = TypeVar("Result_co", covariant=True)

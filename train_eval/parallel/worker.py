@@ -13,8 +13,8 @@ from loky import ProcessPoolExecutor
 
 from gym_cnnarch import Architecture, Evaluation
 from gym_cnnarch.errors import ProcessUnusable, first_line
-from gym_cnnarch.evaluation import Status
-from gym_cnnarch.shapes import count_macs, count_parameters
+from gym_cnnarch.rewards.evaluation import Status
+from gym_cnnarch.space.shapes import count_macs, count_parameters
 from train_eval.parallel.task import Task
 
 Result = TypeVar("Result")

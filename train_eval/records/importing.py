@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gym_cnnarch import Architecture, Evaluation, InvalidInput, SearchSpace
-from gym_cnnarch.shapes import count_macs, count_parameters
+from gym_cnnarch.space.shapes import count_macs, count_parameters
 from train_eval.records.kept import EpisodeRecord
 from train_eval.records.published import Row, read_published
 from train_eval.records.run_directory import open_run

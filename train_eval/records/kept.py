@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gym_cnnarch import Evaluation
-from gym_cnnarch.reward import Reward
+from gym_cnnarch.rewards.reward import Reward
 from train_eval.records.run_settings import RunSettings
 
 Row = tuple[Any, ...]

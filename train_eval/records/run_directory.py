@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from gym_cnnarch import InvalidInput
 from gym_cnnarch.files import replace_json, unfinished_name
-from gym_cnnarch.latencies import in_brief
+from gym_cnnarch.space.latencies import in_brief
 from train_eval.records.plain import field, items
 from train_eval.records.run_settings import RunSettings
 from train_eval.records.store import Store

@@ -11,9 +11,9 @@ import numpy as np
 
 from agents.pareto import front
 from gym_cnnarch import Architecture
-from gym_cnnarch.evaluation import Status
-from gym_cnnarch.objectives import DEFAULT_OBJECTIVES, as_counted
-from gym_cnnarch.reward import Reward, is_vector
+from gym_cnnarch.rewards.evaluation import Status
+from gym_cnnarch.rewards.objectives import DEFAULT_OBJECTIVES, as_counted
+from gym_cnnarch.rewards.reward import Reward, is_vector
 from train_eval.records.kept import EpisodeRecord
 from train_eval.records.latency import Latencies, latest_latencies
 from train_eval.records.run_settings import RunSettings

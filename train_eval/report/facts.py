@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gym_cnnarch.reward import is_vector
+from gym_cnnarch.rewards.reward import is_vector
 from train_eval.data.image_data import Reading
 from train_eval.records.final_results import FinalResults
 from train_eval.records.run_directory import FIT_FILE, recorded_images

@@ -9,9 +9,16 @@ from numpy.typing import NDArray
 
 from agents import MetaQNN
 from agents.pareto import front
-from gym_cnnarch.architecture import Conv, FullyConnected, GlobalAveragePool, Layer, Pool, Softmax
 from gym_cnnarch.mdp import START, compile_mdp
-from gym_cnnarch.shapes import count_macs, count_parameters
+from gym_cnnarch.space.architecture import (
+    Conv,
+    FullyConnected,
+    GlobalAveragePool,
+    Layer,
+    Pool,
+    Softmax,
+)
+from gym_cnnarch.space.shapes import count_macs, count_parameters
 from train_eval.output.plotting import COLOURS, MARKERS, draw_figures
 from train_eval.records.summary import Summary
 from train_eval.report.paper import those_that_fit

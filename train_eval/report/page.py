@@ -9,9 +9,9 @@ import jinja2
 
 from agents import MetaQNN
 from gym_cnnarch import Architecture
-from gym_cnnarch.architecture import Conv, FullyConnected, Layer, Pool
-from gym_cnnarch.latencies import in_brief
-from gym_cnnarch.shapes import layer_shapes
+from gym_cnnarch.space.architecture import Conv, FullyConnected, Layer, Pool
+from gym_cnnarch.space.latencies import in_brief
+from gym_cnnarch.space.shapes import layer_shapes
 from train_eval.output.console import duration
 from train_eval.records.final_results import FinalResults
 from train_eval.records.importing import IMPORTED

@@ -3,7 +3,7 @@
 from rich.console import Group
 from rich.table import Table
 
-from gym_cnnarch.reward import is_vector
+from gym_cnnarch.rewards.reward import is_vector
 from train_eval.output.console import duration, foreign
 from train_eval.records.latency import Latencies
 from train_eval.records.summary import Summary

@@ -21,8 +21,8 @@ from agents import (
     Uniform,
 )
 from gym_cnnarch import Architecture, InvalidInput, SearchSpace
-from gym_cnnarch.evaluation import import_object
 from gym_cnnarch.mdp import ActionSequences
+from gym_cnnarch.rewards.evaluation import import_object
 
 SB3_PREFIX = "sb3:"
 """Of the name of an algorithm of Stable-Baselines3, such as ``sb3:PPO``."""

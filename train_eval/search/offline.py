@@ -8,7 +8,7 @@ import numpy as np
 from agents import Agent, Episode
 from gym_cnnarch import SearchSpace
 from gym_cnnarch.mdp import ObserveSize, compile_mdp
-from gym_cnnarch.reward import Reward
+from gym_cnnarch.rewards.reward import Reward
 
 
 class Played(Protocol):

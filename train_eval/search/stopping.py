@@ -4,7 +4,7 @@ from typing import Any
 
 from gym_cnnarch import Architecture, Evaluation
 from gym_cnnarch.env import CNNArchEnv
-from gym_cnnarch.shapes import count_parameters
+from gym_cnnarch.space.shapes import count_parameters
 from train_eval.training.stopping import Decision, Finished, cut, make_rule
 
 

@@ -1,8 +1,8 @@
 """Designs that people write, from which a search may begin."""
 
 from gym_cnnarch import Architecture, InvalidInput, SearchSpace
-from gym_cnnarch.architecture import Conv, Layer, Pool, Softmax
-from gym_cnnarch.shapes import pooled_size
+from gym_cnnarch.space.architecture import Conv, Layer, Pool, Softmax
+from gym_cnnarch.space.shapes import pooled_size
 
 USUAL = "usual"
 """Stands for them among the networks that a search is given."""

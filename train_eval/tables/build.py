@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gym_cnnarch import Architecture, Evaluation, InvalidInput, SearchSpace
-from gym_cnnarch.evaluation import STATUSES
-from gym_cnnarch.shapes import count_macs, count_parameters
-from gym_cnnarch.table import MISSING, Table
+from gym_cnnarch.rewards.evaluation import STATUSES
+from gym_cnnarch.rewards.table import MISSING, Table
+from gym_cnnarch.space.shapes import count_macs, count_parameters
 from train_eval.parallel.options import Workplace
 from train_eval.parallel.worker import has_no_outcome, outcome_of
 from train_eval.records.run_directory import made_with, processor

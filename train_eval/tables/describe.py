@@ -7,8 +7,8 @@ import numpy as np
 from rich.table import Table as Grid
 from scipy.stats import spearmanr
 
-from gym_cnnarch.evaluation import STATUSES
-from gym_cnnarch.table import MISSING, Table
+from gym_cnnarch.rewards.evaluation import STATUSES
+from gym_cnnarch.rewards.table import MISSING, Table
 
 
 def description(table: Table, top: int = 10) -> list[str | Grid]:

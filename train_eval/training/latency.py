@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from gym_cnnarch import Architecture, InvalidInput
-from gym_cnnarch.architecture import Layer
-from gym_cnnarch.shapes import Shape, layer_shapes
+from gym_cnnarch.space.architecture import Layer
+from gym_cnnarch.space.shapes import Shape, layer_shapes
 from train_eval.records.latency import Conditions
 from train_eval.records.run_directory import processor, versions
 from train_eval.training.device import is_out_of_memory, one_thread, seeded

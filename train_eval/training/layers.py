@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from scipy.optimize import nnls
 
 from gym_cnnarch import SearchSpace
-from gym_cnnarch.architecture import Conv, Layer
-from gym_cnnarch.costs import Budget
-from gym_cnnarch.latencies import NANOSECONDS, LayerLatencies, key_of
-from gym_cnnarch.shapes import Shape, layer_shapes
+from gym_cnnarch.space.architecture import Conv, Layer
+from gym_cnnarch.space.costs import Budget
+from gym_cnnarch.space.latencies import NANOSECONDS, LayerLatencies, key_of
+from gym_cnnarch.space.shapes import Shape, layer_shapes
 from train_eval.training.latency import PASSES, conditions_of, measure, measure_layers
 
 LEAST_R_SQUARED = 0.95

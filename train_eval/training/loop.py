@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from gym_cnnarch import Architecture, Evaluation, shapes
-from gym_cnnarch.evaluation import Status
+from gym_cnnarch.rewards.evaluation import Status
 from train_eval.training import restarts
 from train_eval.training.augmentation import augment
 from train_eval.training.batches import Images, TrainingData

@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from gym_cnnarch import Architecture, InvalidInput, shapes
-from gym_cnnarch.architecture import Conv, FullyConnected, GlobalAveragePool, Layer, Pool
+from gym_cnnarch.space.architecture import Conv, FullyConnected, GlobalAveragePool, Layer, Pool
 
 
 def build_network(

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from gym_cnnarch import Architecture, Evaluation, InvalidInput, shapes
-from gym_cnnarch.architecture import Conv, FullyConnected, GlobalAveragePool, Pool
 from gym_cnnarch.registration import DATASET_INPUTS
+from gym_cnnarch.space.architecture import Conv, FullyConnected, GlobalAveragePool, Pool
 from train_eval.records.published import read_published
 from train_eval.training.recipe import Recipe
 from train_eval.training.surrogate_fit import FOLDS, fit

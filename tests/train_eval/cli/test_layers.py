@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from gym_cnnarch import Architecture, SearchSpace
-from gym_cnnarch.latencies import LayerLatencies
-from gym_cnnarch.shapes import layer_shapes
+from gym_cnnarch.space.latencies import LayerLatencies
+from gym_cnnarch.space.shapes import layer_shapes
 from tests.helpers.commands import cnnarch, recorded, search
 from train_eval.records.latency import Conditions
 from train_eval.report.facts import command

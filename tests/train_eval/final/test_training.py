@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from gym_cnnarch import Architecture, InvalidInput
-from gym_cnnarch.shapes import count_parameters
+from gym_cnnarch.space.shapes import count_parameters
 from tests.helpers.final_tasks import equal, task, weights
 from train_eval import load_network
 from train_eval.data.sources import load_dataset

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gym_cnnarch import Architecture, InvalidInput
-from gym_cnnarch.shapes import count_parameters
+from gym_cnnarch.space.shapes import count_parameters
 from tests.helpers.commands import cnnarch
 from tests.helpers.pictures import write_images
 from train_eval.data.sources import own_image_size

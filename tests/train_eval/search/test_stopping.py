@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gym_cnnarch import Architecture
-from gym_cnnarch.shapes import count_parameters
+from gym_cnnarch.space.shapes import count_parameters
 from tests.helpers.instant import CurveEvaluator, make_search
 from train_eval import Run
 from train_eval.parallel.executors import LocalExecutor

@@ -7,8 +7,8 @@ import time
 import numpy as np
 import pytest
 
-from gym_cnnarch.table import MISSING, Table
-from gym_cnnarch.table_evaluator import TableEvaluator
+from gym_cnnarch.rewards.table import MISSING, Table
+from gym_cnnarch.rewards.table_evaluator import TableEvaluator
 from tests.helpers.commands import cnnarch, start
 from train_eval.tables.build import TableBuilder
 from train_eval.training.evaluator import TrainingEvaluator

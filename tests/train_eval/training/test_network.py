@@ -9,8 +9,8 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from gym_cnnarch import Architecture, InvalidInput, shapes
-from gym_cnnarch.architecture import Conv
 from gym_cnnarch.registration import ENVIRONMENTS
+from gym_cnnarch.space.architecture import Conv
 from train_eval.environments import make_env
 from train_eval.training.network import build_network
 

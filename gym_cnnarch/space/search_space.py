@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from gym_cnnarch.architecture import (
+from gym_cnnarch.errors import InvalidInput
+from gym_cnnarch.presets import read_spec
+from gym_cnnarch.space.architecture import (
     Architecture,
     Conv,
     FullyConnected,
@@ -19,14 +21,12 @@ from gym_cnnarch.architecture import (
     Softmax,
     Terminator,
 )
-from gym_cnnarch.costs import COST_LIMITS, Budget
-from gym_cnnarch.counting import Counting, CountingCosts, CountingStates
-from gym_cnnarch.errors import InvalidInput
-from gym_cnnarch.latencies import NANOSECONDS, LayerLatencies, key_of
-from gym_cnnarch.limits import PRESETS, as_tuple, is_limit
-from gym_cnnarch.presets import read_spec
-from gym_cnnarch.rules import State, broken_rule_of_table_1
-from gym_cnnarch.shapes import pooled_size
+from gym_cnnarch.space.costs import COST_LIMITS, Budget
+from gym_cnnarch.space.counting import Counting, CountingCosts, CountingStates
+from gym_cnnarch.space.latencies import NANOSECONDS, LayerLatencies, key_of
+from gym_cnnarch.space.limits import PRESETS, as_tuple, is_limit
+from gym_cnnarch.space.rules import State, broken_rule_of_table_1
+from gym_cnnarch.space.shapes import pooled_size
 
 _GRAINS = {1: 32, 2: 3, 3: 1}
 """Number of limits on the cost -> parts of each, times the layers, in which sampling counts costs.

@@ -10,13 +10,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from gym_cnnarch.architecture import Architecture
 from gym_cnnarch.errors import InvalidInput
-from gym_cnnarch.evaluation import Evaluation
-from gym_cnnarch.search_space import SearchSpace
-from gym_cnnarch.table import Table
+from gym_cnnarch.rewards.evaluation import Evaluation
+from gym_cnnarch.rewards.table import Table
+from gym_cnnarch.space.architecture import Architecture
+from gym_cnnarch.space.search_space import SearchSpace
 
-_SHIPPED = Path(__file__).parent / "data"
+_SHIPPED = Path(__file__).parents[1] / "data"
 
 
 @dataclass(frozen=True)

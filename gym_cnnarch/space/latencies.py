@@ -8,9 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from gym_cnnarch.architecture import Architecture, Layer
 from gym_cnnarch.errors import InvalidInput
-from gym_cnnarch.shapes import Shape, layer_shapes
+from gym_cnnarch.space.architecture import Architecture, Layer
+from gym_cnnarch.space.shapes import Shape, layer_shapes
 
 NANOSECONDS = 10**6
 """Of a millisecond. Layers count in whole nanoseconds, so that sums of them are exact."""

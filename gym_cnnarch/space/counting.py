@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gym_cnnarch.architecture import Architecture, Layer, Terminator
-from gym_cnnarch.costs import Budget
 from gym_cnnarch.errors import InvalidInput
-from gym_cnnarch.rules import Cost, State
+from gym_cnnarch.space.architecture import Architecture, Layer, Terminator
+from gym_cnnarch.space.costs import Budget
+from gym_cnnarch.space.rules import Cost, State
 
 if TYPE_CHECKING:
-    from gym_cnnarch.search_space import SearchSpace
+    from gym_cnnarch.space.search_space import SearchSpace
 
 MOST_PLACES = 30_000_000
 """Pairs of a state and a cost that counting under limits keeps, some 16 bytes each."""

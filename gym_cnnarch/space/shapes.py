@@ -3,7 +3,8 @@
 import math
 from collections.abc import Sequence
 
-from gym_cnnarch.architecture import (
+from gym_cnnarch.errors import InvalidInput
+from gym_cnnarch.space.architecture import (
     Architecture,
     Conv,
     FullyConnected,
@@ -12,7 +13,6 @@ from gym_cnnarch.architecture import (
     Pool,
     Softmax,
 )
-from gym_cnnarch.errors import InvalidInput
 
 Shape = tuple[int, ...]
 """(channels, height, width) of a feature map, or (features,) of a vector."""

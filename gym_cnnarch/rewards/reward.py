@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from gym_cnnarch.errors import InvalidInput, first_line
-from gym_cnnarch.evaluation import Evaluation, import_object
-from gym_cnnarch.objectives import COSTS, OBJECTIVES, Objectives
-from gym_cnnarch.search_space import SearchSpace
+from gym_cnnarch.rewards.evaluation import Evaluation, import_object
+from gym_cnnarch.rewards.objectives import COSTS, OBJECTIVES, Objectives
+from gym_cnnarch.space.search_space import SearchSpace
 
 Reward = float | tuple[float, ...]
 RewardFunction = Callable[[Evaluation], Reward]

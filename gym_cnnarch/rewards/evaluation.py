@@ -13,8 +13,8 @@ from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 
-from gym_cnnarch.architecture import Architecture
 from gym_cnnarch.errors import InvalidInput, first_line
+from gym_cnnarch.space.architecture import Architecture
 
 Status = Literal["ok", "diverged", "out_of_memory", "timeout", "error", "stopped"]
 STATUSES: tuple[Status, ...] = get_args(Status)

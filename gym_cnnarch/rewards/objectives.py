@@ -6,11 +6,11 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from gym_cnnarch.architecture import Terminator
-from gym_cnnarch.costs import Budget
 from gym_cnnarch.errors import InvalidInput
-from gym_cnnarch.evaluation import Evaluation
-from gym_cnnarch.search_space import SearchSpace
+from gym_cnnarch.rewards.evaluation import Evaluation
+from gym_cnnarch.space.architecture import Terminator
+from gym_cnnarch.space.costs import Budget
+from gym_cnnarch.space.search_space import SearchSpace
 
 ACCURACY = "accuracy"
 COSTS = ("parameters", "macs")

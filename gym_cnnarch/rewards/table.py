@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gym_cnnarch.errors import InvalidInput
-from gym_cnnarch.evaluation import STATUSES, Evaluation
 from gym_cnnarch.files import replace_file
-from gym_cnnarch.latencies import in_brief
-from gym_cnnarch.search_space import SearchSpace
+from gym_cnnarch.rewards.evaluation import STATUSES, Evaluation
+from gym_cnnarch.space.latencies import in_brief
+from gym_cnnarch.space.search_space import SearchSpace
 
 # What NumPy and the zip file's reader say of files that are none, or damaged.
 _UNREADABLE = (

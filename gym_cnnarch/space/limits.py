@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from gym_cnnarch.latencies import NANOSECONDS, LayerLatencies
+from gym_cnnarch.space.latencies import NANOSECONDS, LayerLatencies
 
 PRESETS: dict[str, dict[str, Any]] = {
     "metaqnn": {},

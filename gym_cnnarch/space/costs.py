@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from gym_cnnarch.architecture import Architecture, Conv, Layer, Pool, Terminator
 from gym_cnnarch.errors import InvalidInput
-from gym_cnnarch.latencies import NANOSECONDS
-from gym_cnnarch.rules import Cost, State, broken_rule_of_table_1
-from gym_cnnarch.shapes import Shape, macs_of, parameters_of
+from gym_cnnarch.space.architecture import Architecture, Conv, Layer, Pool, Terminator
+from gym_cnnarch.space.latencies import NANOSECONDS
+from gym_cnnarch.space.rules import Cost, State, broken_rule_of_table_1
+from gym_cnnarch.space.shapes import Shape, macs_of, parameters_of
 
 if TYPE_CHECKING:
-    from gym_cnnarch.search_space import SearchSpace
+    from gym_cnnarch.space.search_space import SearchSpace
 
 Front = tuple[Cost, ...]
 """Costs of which none is at most another in everything, in ascending order."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gym_cnnarch.architecture import (
+from gym_cnnarch.space.architecture import (
     Conv,
     FullyConnected,
     GlobalAveragePool,
@@ -12,10 +12,10 @@ from gym_cnnarch.architecture import (
     Softmax,
     Terminator,
 )
-from gym_cnnarch.shapes import Shape
+from gym_cnnarch.space.shapes import Shape
 
 if TYPE_CHECKING:
-    from gym_cnnarch.search_space import SearchSpace
+    from gym_cnnarch.space.search_space import SearchSpace
 
 Cost = tuple[int, ...]
 """K integers, one for each limit on the cost that is set, in the order of ``COST_LIMITS``."""

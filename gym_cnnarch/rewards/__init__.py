@@ -1,0 +1,1 @@
+"""What a network is worth: evaluations, rewards, objectives, tables of results."""

@@ -1,0 +1,1 @@
+"""Which networks there are: layers, rules, limits, their number, and how to draw one."""

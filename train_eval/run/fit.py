@@ -21,7 +21,7 @@ from train_eval.parallel.executors import worker_environments
 from train_eval.records.run_directory import FIT_FILE, RUN_FILE, STORE, check_folder
 from train_eval.records.store import Store
 from train_eval.run.run import Run
-from train_eval.run.search import run_search
+from train_eval.run.search import Follow, run_search
 from train_eval.search.search import Learned, Search
 from train_eval.search.usual import USUAL, usual_networks
 
@@ -46,6 +46,7 @@ _PASSES_A_PIXEL = 4  # images are moved by one more for so many: fewer are not l
 _MANY = 10_000  # images, of which a share to validate by would take more time than it is worth
 _VALIDATION: tuple[float, int] = (0.2, 2000)  # of fewer images, of more
 _MOST_NETWORKS = 10_000
+_LEAST_SECONDS = 1e-6  # of a first training, which may have failed at once
 _FORWARD = 1 / 3  # of the time of an image that is trained on
 
 FollowInTime = Callable[[Search, Callable[[], float]], Iterable[Learned]]
@@ -117,62 +118,47 @@ def fit(
         "search_space": dict(search_space or {}), "seed": seed, "workers": workers,
     }  # fmt: skip
     settings = _recipe(dataset, data_root, recipe or {})
-    time_for = _Time(3600 * hours, clock, _spent_before(run_dir, together))
+    times = _Time(3600 * hours, clock, _spent_before(run_dir, together))
     asked = dict(search_space or {})
     space = asked if "preset" in asked else {**SPACE, **asked}
     first = _first_network(run_dir, where, settings, space, seed)
     for sentence in first.sentences:
         tell(sentence)
     plan = run_dir / FIT_FILE
-    if plan.is_file():
-        if (before := _decided(plan)["hours"]) != hours:
-            raise InvalidInput(
-                f"{run_dir} was given {before:g} hours, of which the search's part is over: name "
-                f"another folder for {hours:g}."
-            )
-        run = Run(run_dir)
-    else:
-        passes = (1 - SEARCH_SHARE) * time_for.all / first.pass_seconds
-        most = int(first.evaluation.macs * max(_DEARER, passes / _LEAST_PASSES))
-        space["max_macs"] = min(most, space.get("max_macs") or most)
+    if not plan.is_file():
+        space["max_macs"] = _most_macs(first, times.all, space.get("max_macs"))
         tell(
             f"A pass of {first.architecture} over all of them takes {first.pass_seconds:.2g} s. "
             f"Networks of at most {space['max_macs'] / first.evaluation.macs:.3g} times its "
             f"{first.evaluation.macs:,} MACs are tried."
         )
-
-        def seconds_left() -> float:
-            return SEARCH_SHARE * time_for.all - time_for.spent()
-
-        def until_the_time(search: Search) -> Iterator[Learned]:
-            for learned in follow(search, seconds_left):
-                yield learned
-                if seconds_left() <= 0:
-                    search.wind_up()
-
         run = run_search(
             ENV, "local_search", _MOST_NETWORKS, run_dir=run_dir, seed=seed,
             agent_settings={"networks": [USUAL]} if first.usual else {},
-            lookahead=1 if together == 1 else 2 * together,
+            lookahead=_lookahead(run_dir, together),
             executor=executor or "local", workers=None if executor == "inline" else together,
-            follow=until_the_time, recipe=settings, search_space=space, **where,
+            follow=_until_the_time(times, follow), recipe=settings, search_space=space, **where,
         )  # fmt: skip
         if not run.best():
             raise InvalidInput(f"No network could be trained: cnnarch show {run_dir} says why.")
-        left = max(time_for.all - time_for.spent(), _LEAST_FINAL_SHARE * time_for.all)
-        passes = left / (first.pass_seconds * run.best()[0].macs / first.evaluation.macs)
-        moved = min(first.side // 8, int(passes / _PASSES_A_PIXEL))
+        seconds = max(times.all - times.spent(), _LEAST_FINAL_SHARE * times.all)
+        passes = seconds / (first.pass_seconds * run.best()[0].macs / first.evaluation.macs)
         final = {
-            "preset": FINAL_RECIPE, "seconds": left, "translation": moved,
-            "class_weights": first.class_weights,
+            "preset": FINAL_RECIPE, "seconds": seconds, "class_weights": first.class_weights,
+            "translation": min(first.side // 8, int(passes / _PASSES_A_PIXEL)),
         }  # fmt: skip
         networks = min(together, len(run.summary.best))
         replace_json(plan, {"given": given, "recipe": final, "networks": networks})
         tell(
-            f"Tried {len(run.networks)} networks in {duration(time_for.spent())}; the final "
-            f"training has {duration(left)}, about {passes:,.0f} passes."
+            f"Tried {len(run.networks)} networks in {duration(times.spent())}; the final training "
+            f"has {duration(seconds)}, about {passes:,.0f} passes."
         )
-    decided = _decided(plan)
+    decided, run = _decided(plan), Run(run_dir)
+    if decided["hours"] != hours:
+        raise InvalidInput(
+            f"{run_dir} was given {decided['hours']:g} hours, of which the search's part is over: "
+            f"name another folder for {hours:g}."
+        )
     finalize(
         run.summary, FinalRecipe.from_spec(decided["recipe"]), decided["networks"], seed=seed,
         workers=workers, watch=watch, **where,
@@ -218,6 +204,35 @@ class _First:
     side: int
     class_weights: bool
     sentences: list[str]
+
+
+def _most_macs(first: _First, seconds: float, asked: int | None) -> int:
+    """Of a network whose final training still has enough passes in a time; at most as asked."""
+    passes = (1 - SEARCH_SHARE) * seconds / first.pass_seconds
+    most = int(first.evaluation.macs * max(_DEARER, passes / _LEAST_PASSES))
+    return most if asked is None else min(most, asked)
+
+
+def _lookahead(run_dir: Path, together: int) -> int | None:
+    """Of the search: that of a run that goes on, else little, since there are few networks."""
+    if (run_dir / RUN_FILE).is_file():
+        return None
+    return 1 if together == 1 else 2 * together
+
+
+def _until_the_time(times: _Time, follow: FollowInTime) -> Follow:
+    """Follows a search until its share of the time is over."""
+
+    def seconds_left() -> float:
+        return SEARCH_SHARE * times.all - times.spent()
+
+    def followed(search: Search) -> Iterator[Learned]:
+        for learned in follow(search, seconds_left):
+            yield learned
+            if seconds_left() <= 0:
+                search.wind_up()
+
+    return followed
 
 
 def _named(dataset: str) -> str:
@@ -270,7 +285,7 @@ def _first_network(
         network,
         bool(usual),
         evaluation,
-        (evaluation.train_seconds or 0.0) / seen * evaluator.reading.images,
+        max(evaluation.train_seconds or 0.0, _LEAST_SECONDS) / seen * evaluator.reading.images,
         data.input_shape[1],
         full.class_weights,
         evaluator.what_was_read(),

@@ -109,23 +109,26 @@ class SearchProgress:
         if self._trained:
             rate = self._trained / elapsed
             facts.append(("networks per hour", f"{3600 * rate:,.0f}"))
-            facts.append(("time left", duration(self._left(rate))))
             own = 1 - self._search.waited_seconds / elapsed
             number = self._search.workers
             workers = f"{number} worker{'s' if number > 1 else ''}"
             facts.append(
                 ("utilisation", f"{self.utilisation:.0%} of {workers}, the search itself {own:.1%}")
             )
+        if (left := self._left()) is not None:
+            facts.append(("time left", duration(left)))
         facts.append(("elapsed", duration(elapsed)))
         return facts
 
-    def _left(self, rate: float) -> float:
-        """Seconds to the end, by the networks a second so far, or by what else ends the search."""
+    def _left(self) -> float | None:
+        """Seconds to the end, by what ends the search; None while that is not known."""
         if self._seconds_left is not None:
             return max(0.0, self._seconds_left())
-        left = (self._search.settings.budget - self.unique) / rate
-        seconds = self._search.seconds
-        return left if seconds is None else max(0.0, min(left, seconds - self._display.elapsed))
+        if not self._trained:
+            return None
+        elapsed, seconds = self._display.elapsed, self._search.seconds
+        left = (self._search.settings.budget - self.unique) * elapsed / self._trained
+        return left if seconds is None else max(0.0, min(left, seconds - elapsed))
 
     def _details(self) -> list[str]:
         """Lists what each local worker trains, and how many networks wait for one."""

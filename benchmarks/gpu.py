@@ -131,7 +131,7 @@ def _machine(device) -> dict[str, str]:
     """Card, driver, processor and versions."""
     import torch
 
-    from train_eval.records.run_directory import processor, versions
+    from train_eval.records.machine import processor, versions
 
     found = {"card": "none", "processor": processor(), "cores": os.cpu_count(), **versions()}
     if device.type == "cuda":

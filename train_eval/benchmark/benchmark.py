@@ -16,7 +16,8 @@ from gym_cnnarch.files import replace_json, unfinished_name
 from train_eval.benchmark.run import AgentRun, write_outcome
 from train_eval.environments import PLACES
 from train_eval.parallel.worker import WorkersUnavailable, begin_worker
-from train_eval.records.run_directory import LOCK, STORE, versions
+from train_eval.records.machine import versions
+from train_eval.records.run_directory import LOCK, STORE
 
 BENCHMARK_FILE = "benchmark.json"
 

@@ -11,7 +11,7 @@ from train_eval.benchmark.figures import draw, illegal_over_time
 from train_eval.benchmark.results import Results
 from train_eval.benchmark.run import Found
 from train_eval.benchmark.tables import Table, tables, verdict
-from train_eval.records.run_directory import processor, versions
+from train_eval.records.machine import processor, versions
 
 RESULTS_FILE = "results.csv"
 PAGE_FILE = "benchmark.md"

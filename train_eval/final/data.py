@@ -17,7 +17,7 @@ from train_eval.data.sources import (
     stratified_split,
 )
 from train_eval.final.recipe import FinalRecipe
-from train_eval.records.run_directory import versions
+from train_eval.records.machine import versions
 from train_eval.training.augmentation import mirrors, translated
 from train_eval.training.batches import Images, class_weights
 from train_eval.training.recipe import Recipe

@@ -1,21 +1,19 @@
 """A run's folder: which run it holds, and the store with its results."""
 
-import importlib.metadata
 import json
-import platform
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
 from gym_cnnarch import InvalidInput
 from gym_cnnarch.files import replace_json, unfinished_name
 from gym_cnnarch.space.latencies import in_brief
-from train_eval.records.plain import field, items
+from train_eval.records.machine import made_with
+from train_eval.records.run_file import RunData, RunFile
 from train_eval.records.run_settings import RunSettings
 from train_eval.records.store import Store
 
@@ -24,87 +22,6 @@ STORE = "store.sqlite"
 LOCK = "cnnarch.lock"
 FIT_FILE = "fit.json"
 """What ``fit`` decided of the final training."""
-
-
-@dataclass(frozen=True)
-class RunData:
-    """The images of a run.
-
-    Attributes:
-        dataset: The data set; None if it is not known.
-        data_root: Folder of torchvision's files; None if it is not known.
-        fingerprints: Hashes of the images; empty if they are not known.
-        reading: What was read of the data set, as plain data; None if it is not known.
-        train, validation: Number of images that networks are trained on, and judged by, in the
-            search; None if they are not known.
-    """
-
-    dataset: str | None = None
-    data_root: str | None = None
-    fingerprints: tuple[str, ...] = ()
-    reading: dict[str, Any] | None = None
-    train: int | None = None
-    validation: int | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain data; what is not known is left out."""
-        return {name: value for name, value in vars(self).items() if value}
-
-    @classmethod
-    def from_json(cls, plain: Any) -> "RunData":
-        """The inverse of ``as_json``.
-
-        Raises:
-            ValueError: If it is something else.
-        """
-        return cls(
-            field(plain, "dataset", str, type(None)),
-            field(plain, "data_root", str, type(None)),
-            tuple(items(plain, "fingerprints", str)),
-            field(plain, "reading", dict, type(None)),
-            field(plain, "train", int, type(None)),
-            field(plain, "validation", int, type(None)),
-        )
-
-
-@dataclass(frozen=True)
-class RunFile:
-    """A run's file ``run.json``.
-
-    Attributes:
-        store: The store's path, absolute or from the run's folder.
-        run: The run's name in the store.
-        settings: The run's settings.
-        data: Its images.
-    """
-
-    store: str
-    run: str
-    settings: RunSettings
-    data: RunData
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain data, as in the file."""
-        plain = {"settings": self.settings.as_json(), "data": self.data.as_json()}
-        return {**vars(self), **plain}
-
-    @classmethod
-    def from_json(cls, plain: Any) -> "RunFile":
-        """The inverse of ``as_json``.
-
-        Raises:
-            ValueError: If it is something else.
-        """
-        return cls(
-            field(plain, "store", str),
-            field(plain, "run", str),
-            RunSettings.from_json(field(plain, "settings", dict)),
-            RunData.from_json(field(plain, "data", dict, type(None)) or {}),
-        )
-
-    def store_path(self, run_dir: Path) -> Path:
-        """The store, given the run's folder."""
-        return (run_dir / self.store).resolve()
 
 
 _NO_DATA = RunData()
@@ -218,30 +135,6 @@ def in_use(lock: Path) -> Iterator[None]:
         raise InvalidInput(
             f"Another cnnarch is at work in {lock.parent}: let it end, or name another place."
         ) from error
-
-
-def made_with(workers: int) -> dict[str, Any]:
-    """Returns versions and workers, on which a run's numbers may depend besides its settings."""
-    return {**versions(), "workers": workers}
-
-
-def versions() -> dict[str, Any]:
-    """Of packages, Python and the machine."""
-    packages = ("gym-cnnarch", "numpy", "torch")
-    return {
-        **{package: importlib.metadata.version(package) for package in packages},
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-    }
-
-
-def processor() -> str:
-    """The processor's name; Linux tells it in a file."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()  # platform.processor() is empty
-        return next(line.partition(":")[2].strip() for line in lines if "model name" in line)
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 def _take_over(store: Store, run: str, run_dir: Path) -> None:

@@ -1,32 +1,24 @@
 """``fit``: from images of one's own to trained networks, in a given time."""
 
-import contextlib
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
-from gym_cnnarch import Architecture, Evaluation, InvalidInput
+from gym_cnnarch import InvalidInput
 from gym_cnnarch.files import replace_json
-from train_eval.data.sources import check_parts, load_dataset, own_image_size
-from train_eval.environments import make_env, needs_training, with_absolute_places
 from train_eval.final.finalize import SILENT, Watch, finalize
 from train_eval.final.recipe import FinalRecipe
 from train_eval.output.console import duration
 from train_eval.parallel.executors import worker_environments
-from train_eval.records.run_directory import FIT_FILE, RUN_FILE, STORE, check_folder
-from train_eval.records.store import Store
+from train_eval.records.run_directory import FIT_FILE, RUN_FILE, check_folder
+from train_eval.run.first import ENV, First, absolute_name, first_network, search_recipe
 from train_eval.run.run import Run
 from train_eval.run.search import Follow, run_search
 from train_eval.search.search import Learned, Search
-from train_eval.search.usual import USUAL, usual_networks
+from train_eval.search.usual import USUAL
 
-ENV = "CNNArch-v0"
-RECIPE = "own-quick"
 FINAL_RECIPE = "own-final"
 SPACE: dict[str, Any] = {
     "max_layers": 9,
@@ -43,11 +35,7 @@ _LEAST_FINAL_SHARE = 0.25  # whatever the search took
 _LEAST_PASSES = 10  # of a final training over its images, by networks dearer than the first
 _DEARER = 1.25  # than the first network, which is always allowed
 _PASSES_A_PIXEL = 4  # images are moved by one more for so many: fewer are not learned by heart
-_MANY = 10_000  # images, of which a share to validate by would take more time than it is worth
-_VALIDATION: tuple[float, int] = (0.2, 2000)  # of fewer images, of more
 _MOST_NETWORKS = 10_000
-_LEAST_SECONDS = 1e-6  # of a first training, which may have failed at once
-_FORWARD = 1 / 3  # of the time of an image that is trained on
 
 FollowInTime = Callable[[Search, Callable[[], float]], Iterable[Learned]]
 
@@ -105,7 +93,7 @@ def fit(
         raise InvalidInput(f"hours must be more than 0, but is {hours:g}.")
     run_dir = Path(run_dir)
     check_folder(run_dir)
-    dataset = _named(dataset)
+    dataset = absolute_name(dataset)
     together = len(worker_environments(workers, device)) if executor != "inline" else 1
     places = {
         "dataset": dataset,
@@ -117,11 +105,11 @@ def fit(
         **places, "hours": hours, "recipe": dict(recipe or {}),
         "search_space": dict(search_space or {}), "seed": seed, "workers": workers,
     }  # fmt: skip
-    settings = _recipe(dataset, data_root, recipe or {})
+    settings = search_recipe(dataset, data_root, recipe or {})
     times = _Time(3600 * hours, clock, _spent_before(run_dir, together))
     asked = dict(search_space or {})
     space = asked if "preset" in asked else {**SPACE, **asked}
-    first = _first_network(run_dir, where, settings, space, seed)
+    first = first_network(run_dir, where, settings, space, seed)
     for sentence in first.sentences:
         tell(sentence)
     plan = run_dir / FIT_FILE
@@ -184,29 +172,7 @@ class _Time:
         return self._before + self._clock() - self._started
 
 
-@dataclass(frozen=True)
-class _First:
-    """What the first network's training says.
-
-    Attributes:
-        architecture, evaluation: The network, and how it did.
-        usual: Whether it is one of the usual designs, rather than drawn since none is legal.
-        pass_seconds: Of a pass over all training images, about.
-        side: Of the images, in pixels.
-        class_weights: Whether the recipe has them.
-        sentences: What was read, in words.
-    """
-
-    architecture: Architecture
-    usual: bool
-    evaluation: Evaluation
-    pass_seconds: float
-    side: int
-    class_weights: bool
-    sentences: list[str]
-
-
-def _most_macs(first: _First, seconds: float, asked: int | None) -> int:
+def _most_macs(first: First, seconds: float, asked: int | None) -> int:
     """Of a network whose final training still has enough passes in a time; at most as asked."""
     passes = (1 - SEARCH_SHARE) * seconds / first.pass_seconds
     most = int(first.evaluation.macs * max(_DEARER, passes / _LEAST_PASSES))
@@ -235,61 +201,11 @@ def _until_the_time(times: _Time, follow: FollowInTime) -> Follow:
     return followed
 
 
-def _named(dataset: str) -> str:
-    """``folder:PATH`` and ``npz:FILE`` for those who name a path alone, absolute."""
-    path = Path(dataset).expanduser()
-    if path.is_file():
-        dataset = f"npz:{path}"
-    elif ":" not in dataset and (path.is_dir() or len(path.parts) > 1):
-        dataset = f"folder:{path}"
-    return str(with_absolute_places({"dataset": dataset})["dataset"])
-
-
 def _spent_before(run_dir: Path, together: int) -> float:
     """Seconds of training of earlier calls, by what they left behind."""
     if not (run_dir / RUN_FILE).is_file():
         return 0.0
     return Run(run_dir).summary.train_seconds / together
-
-
-def _recipe(dataset: str, data_root: str | Path | None, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The search's recipe, with what follows from the images."""
-    settings = {"preset": RECIPE, **given}
-    if settings.get("image_size") is None:
-        settings["image_size"] = own_image_size(dataset)
-    check_parts(dataset, settings["image_size"])
-    if "validation_size" not in given:
-        images = len(load_dataset(dataset, data_root, "train", settings["image_size"]).labels)
-        settings["validation_size"] = _VALIDATION[images >= _MANY]
-    return settings
-
-
-def _first_network(
-    run_dir: Path, where: Mapping[str, Any], recipe: Mapping[str, Any], space: Mapping[str, Any],
-    seed: int,
-) -> _First:  # fmt: skip
-    """Trains the first of the usual networks, unless that was done; the search finds it trained."""
-    env = make_env(ENV, **where, recipe=recipe, search_space=space)
-    evaluator, evaluation_seed = needs_training(env, ENV), env.evaluation_seed
-    usual = usual_networks(env.search_space)
-    network = usual[0] if usual else env.search_space.sample(np.random.default_rng(seed))
-    run_dir.mkdir(parents=True, exist_ok=True)
-    with contextlib.closing(Store(run_dir / STORE)) as store:
-        evaluation = store.find(evaluator.task, network, evaluation_seed)
-        if evaluation is None:
-            trained = evaluator.train(network, evaluation_seed)
-            evaluation = store.add(evaluator.task, network, evaluation_seed, trained)
-    data, full = evaluator.data, evaluator.recipe
-    seen = full.epochs_of(len(data.train)) * (len(data.train) + _FORWARD * len(data.validation))
-    return _First(
-        network,
-        bool(usual),
-        evaluation,
-        max(evaluation.train_seconds or 0.0, _LEAST_SECONDS) / seen * evaluator.reading.images,
-        data.input_shape[1],
-        full.class_weights,
-        evaluator.what_was_read(),
-    )
 
 
 def _decided(plan: Path) -> dict[str, Any]:

@@ -15,13 +15,13 @@ from train_eval.parallel.options import ExecutorOptions, Workplace
 from train_eval.parallel.task import evaluation_task
 from train_eval.records.run_directory import (
     LOCK,
-    RunData,
     check_folder,
     in_use,
     open_run,
     recorded_images,
     recorded_settings,
 )
+from train_eval.records.run_file import RunData
 from train_eval.run.run import Run
 from train_eval.search.agents import (
     check_takes_vectors,

@@ -7,7 +7,7 @@ from typing import Any
 
 from gym_cnnarch import Architecture, Evaluation, InvalidInput
 from train_eval.records.kept import EpisodeRecord
-from train_eval.records.run_directory import made_with
+from train_eval.records.machine import made_with
 from train_eval.records.run_settings import RunSettings
 from train_eval.records.store import Store
 

@@ -15,7 +15,7 @@ from gym_cnnarch.rewards.table import MISSING, Table
 from gym_cnnarch.space.shapes import count_macs, count_parameters
 from train_eval.parallel.options import Workplace
 from train_eval.parallel.worker import has_no_outcome, outcome_of
-from train_eval.records.run_directory import made_with, processor
+from train_eval.records.machine import made_with, processor
 from train_eval.records.store import Store
 
 if TYPE_CHECKING:

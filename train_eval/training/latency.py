@@ -13,7 +13,7 @@ from gym_cnnarch import Architecture, InvalidInput
 from gym_cnnarch.space.architecture import Layer
 from gym_cnnarch.space.shapes import Shape, layer_shapes
 from train_eval.records.latency import Conditions
-from train_eval.records.run_directory import processor, versions
+from train_eval.records.machine import processor, versions
 from train_eval.training.device import is_out_of_memory, one_thread, seeded
 from train_eval.training.network import build_network, module_of
 

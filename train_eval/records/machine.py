@@ -1,0 +1,30 @@
+"""On what something was made: versions of packages, the machine, its processor."""
+
+import importlib.metadata
+import platform
+from pathlib import Path
+from typing import Any
+
+
+def made_with(workers: int) -> dict[str, Any]:
+    """Returns versions and workers, on which a run's numbers may depend besides its settings."""
+    return {**versions(), "workers": workers}
+
+
+def versions() -> dict[str, Any]:
+    """Of packages, Python and the machine."""
+    packages = ("gym-cnnarch", "numpy", "torch")
+    return {
+        **{package: importlib.metadata.version(package) for package in packages},
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+    }
+
+
+def processor() -> str:
+    """The processor's name; Linux tells it in a file."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()  # platform.processor() is empty
+        return next(line.partition(":")[2].strip() for line in lines if "model name" in line)
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

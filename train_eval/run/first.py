@@ -1,0 +1,98 @@
+"""What ``fit`` learns before it searches: the images, and how long a first training takes."""
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gym_cnnarch import Architecture, Evaluation
+from train_eval.data.sources import check_parts, load_dataset, own_image_size
+from train_eval.environments import make_env, needs_training, with_absolute_places
+from train_eval.records.run_directory import STORE
+from train_eval.records.store import Store
+from train_eval.search.usual import usual_networks
+
+ENV = "CNNArch-v0"
+RECIPE = "own-quick"
+
+_MANY = 10_000  # images, of which a share to validate by would take more time than it is worth
+_VALIDATION: tuple[float, int] = (0.2, 2000)  # of fewer images, of more
+_LEAST_SECONDS = 1e-6  # of a first training, which may have failed at once
+_FORWARD = 1 / 3  # of the time of an image that is trained on
+
+
+@dataclass(frozen=True)
+class First:
+    """What the first network's training says.
+
+    Attributes:
+        architecture, evaluation: The network, and how it did.
+        usual: Whether it is one of the usual designs, rather than drawn since none is legal.
+        pass_seconds: Of a pass over all training images, about.
+        side: Of the images, in pixels.
+        class_weights: Whether the recipe has them.
+        sentences: What was read, in words.
+    """
+
+    architecture: Architecture
+    usual: bool
+    evaluation: Evaluation
+    pass_seconds: float
+    side: int
+    class_weights: bool
+    sentences: list[str]
+
+
+def absolute_name(dataset: str) -> str:
+    """``folder:PATH`` and ``npz:FILE`` for those who name a path alone, absolute."""
+    path = Path(dataset).expanduser()
+    if path.is_file():
+        dataset = f"npz:{path}"
+    elif ":" not in dataset and (path.is_dir() or len(path.parts) > 1):
+        dataset = f"folder:{path}"
+    return str(with_absolute_places({"dataset": dataset})["dataset"])
+
+
+def search_recipe(
+    dataset: str, data_root: str | Path | None, given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The search's recipe, with what follows from the images."""
+    settings = {"preset": RECIPE, **given}
+    if settings.get("image_size") is None:
+        settings["image_size"] = own_image_size(dataset)
+    check_parts(dataset, settings["image_size"])
+    if "validation_size" not in given:
+        images = len(load_dataset(dataset, data_root, "train", settings["image_size"]).labels)
+        settings["validation_size"] = _VALIDATION[images >= _MANY]
+    return settings
+
+
+def first_network(
+    run_dir: Path, where: Mapping[str, Any], recipe: Mapping[str, Any], space: Mapping[str, Any],
+    seed: int,
+) -> First:  # fmt: skip
+    """Trains the first of the usual networks, unless that was done; the search finds it trained."""
+    env = make_env(ENV, **where, recipe=recipe, search_space=space)
+    evaluator, evaluation_seed = needs_training(env, ENV), env.evaluation_seed
+    usual = usual_networks(env.search_space)
+    network = usual[0] if usual else env.search_space.sample(np.random.default_rng(seed))
+    run_dir.mkdir(parents=True, exist_ok=True)
+    with contextlib.closing(Store(run_dir / STORE)) as store:
+        evaluation = store.find(evaluator.task, network, evaluation_seed)
+        if evaluation is None:
+            trained = evaluator.train(network, evaluation_seed)
+            evaluation = store.add(evaluator.task, network, evaluation_seed, trained)
+    data, full = evaluator.data, evaluator.recipe
+    seen = full.epochs_of(len(data.train)) * (len(data.train) + _FORWARD * len(data.validation))
+    return First(
+        network,
+        bool(usual),
+        evaluation,
+        max(evaluation.train_seconds or 0.0, _LEAST_SECONDS) / seen * evaluator.reading.images,
+        data.input_shape[1],
+        full.class_weights,
+        evaluator.what_was_read(),
+    )

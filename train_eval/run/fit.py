@@ -32,6 +32,7 @@ SEARCH_SHARE = 0.25
 """Of the time; the rest is for the final training."""
 
 _LEAST_FINAL_SHARE = 0.25  # whatever the search took
+_TOO_FEW_PASSES = 4  # of the first network: there is no time to look for another
 _LEAST_PASSES = 10  # of a final training over its images, by networks dearer than the first
 _DEARER = 1.25  # than the first network, which is always allowed
 _PASSES_A_PIXEL = 4  # images are moved by one more for so many: fewer are not learned by heart
@@ -115,17 +116,22 @@ def fit(
     plan = run_dir / FIT_FILE
     if not plan.is_file():
         space["max_macs"] = _most_macs(first, times.all, space.get("max_macs"))
+        share = _share(first, times.all)
         tell(
             f"A pass of {first.architecture} over all of them takes {first.pass_seconds:.2g} s. "
-            f"Networks of at most {space['max_macs'] / first.evaluation.macs:.3g} times its "
-            f"{first.evaluation.macs:,} MACs are tried."
+            + (
+                f"Networks of at most {space['max_macs'] / first.evaluation.macs:.3g} times its "
+                f"{first.evaluation.macs:,} MACs are tried."
+                if share
+                else "There is time for a few of them alone: no other network is tried."
+            )
         )
         run = run_search(
             ENV, "local_search", _MOST_NETWORKS, run_dir=run_dir, seed=seed,
             agent_settings={"networks": [USUAL]} if first.usual else {},
             lookahead=_lookahead(run_dir, together),
             executor=executor or "local", workers=None if executor == "inline" else together,
-            follow=_until_the_time(times, follow), recipe=settings, search_space=space, **where,
+            follow=_until(times, share, follow), recipe=settings, search_space=space, **where,
         )  # fmt: skip
         if not run.best():
             raise InvalidInput(f"No network could be trained: cnnarch show {run_dir} says why.")
@@ -186,11 +192,17 @@ def _lookahead(run_dir: Path, together: int) -> int | None:
     return 1 if together == 1 else 2 * together
 
 
-def _until_the_time(times: _Time, follow: FollowInTime) -> Follow:
-    """Follows a search until its share of the time is over."""
+def _share(first: First, seconds: float) -> float:
+    """Of a time, for the search: none beyond the first network if the time is very short."""
+    passes = (1 - SEARCH_SHARE) * seconds / first.pass_seconds
+    return 0.0 if passes < _TOO_FEW_PASSES else SEARCH_SHARE
+
+
+def _until(times: _Time, share: float, follow: FollowInTime) -> Follow:
+    """Follows a search until a share of the time is over."""
 
     def seconds_left() -> float:
-        return SEARCH_SHARE * times.all - times.spent()
+        return share * times.all - times.spent()
 
     def followed(search: Search) -> Iterator[Learned]:
         for learned in follow(search, seconds_left):

@@ -12,6 +12,7 @@ from tests.helpers.commands import cnnarch
 from tests.helpers.pictures import write_images
 from train_eval.data.sources import own_image_size
 from train_eval.records.run_directory import recorded_images
+from train_eval.run import fit as fit_module
 from train_eval.run.fit import fit
 from train_eval.run.run import Run
 
@@ -43,10 +44,12 @@ def fitted(file, tmp_path_factory):
     said = []
     folder = tmp_path_factory.mktemp("fit") / "run"
     clock = itertools.count(step=0.02)  # seconds; the search has a quarter of 1.5
-    run = fit(
-        str(file), hours=HOURS, run_dir=folder, recipe=SHORT, executor="inline", device="cpu",
-        tell=said.append, clock=lambda: next(clock),
-    )  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fit_module, "_TOO_FEW_PASSES", 0)  # however slow this machine is
+        run = fit(
+            str(file), hours=HOURS, run_dir=folder, recipe=SHORT, executor="inline", device="cpu",
+            tell=said.append, clock=lambda: next(clock),
+        )  # fmt: skip
     return run, said
 
 
@@ -87,7 +90,19 @@ def test_a_damaged_decision_is_refused(fitted, file, tmp_path):
         plan.write_text(content)
 
 
-def test_a_search_within_few_parameters_that_was_stopped_goes_on(tmp_path):
+def test_in_a_very_short_time_only_the_first_network_is_trained(file, tmp_path):
+    said = []
+    run = fit(
+        str(file), hours=0.02 / 3600, run_dir=tmp_path / "run", recipe=SHORT, executor="inline",
+        device="cpu", tell=said.append,
+    )  # fmt: skip
+    assert len(run.networks) == 1
+    assert "no other network is tried" in said[-2]
+
+
+def test_a_search_within_few_parameters_that_was_stopped_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(fit_module, "_TOO_FEW_PASSES", 0)
+
     def stopped(search, seconds_left):
         for number, learned in enumerate(search):
             yield learned

@@ -39,6 +39,9 @@ def recipes(base: dict[str, Any], translation: int) -> dict[str, dict[str, Any]]
     sgd = {"optimizer": "sgd", "learning_rate": 0.1, "weight_decay": 5e-4}
     return {
         "long": long,
+        "quick": {"preset": "quick", "validation_size": base["validation_size"]},
+        "own-quick": {"preset": "own-quick", "validation_size": base["validation_size"]},
+        "own": {"preset": "own", "validation_size": base["validation_size"]},
         "plain (adam, steps, dropout)": plain,
         "plain, no dropout": bare,
         "plain, batch norm": {**plain, "batch_norm": True},
@@ -56,9 +59,6 @@ def recipes(base: dict[str, Any], translation: int) -> dict[str, dict[str, Any]]
         "core, moved by 1": {**core, "translation": 1},
         "core, moved by 2": {**core, "translation": 2},
         "core, twice the batch": {**core, "batch_size": 2 * base["batch_size"]},
-        "quick": {"preset": "quick", "validation_size": base["validation_size"]},
-        "own-quick": {"preset": "own-quick", "validation_size": base["validation_size"]},
-        "own": {"preset": "own", "validation_size": base["validation_size"]},
     }
 
 

@@ -74,6 +74,7 @@ def show_classes(found: "Assessment") -> None:
     """Prints how well each class is found, and the confusion matrix if it is not too wide."""
     console.out.print(_classes(found))
     if len(found.class_names) <= _MOST_COLUMNS:
+        console.say("Rows: what it is; columns: the answer")
         console.out.print(_confusion(found))
 
 
@@ -93,7 +94,7 @@ def _classes(found: "Assessment") -> Table:
 
 
 def _confusion(found: "Assessment") -> Table:
-    table = Table(title="Rows: what it is; columns: the answer", title_justify="left")
+    table = Table()
     table.add_column("")
     for name in found.class_names:
         table.add_column(Text(console.one_line(name)), justify="right")

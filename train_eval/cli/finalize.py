@@ -188,7 +188,8 @@ def say_where(results: FinalResults, folder: Path) -> None:
     images = read_card(folder / f"{results.networks[0].name}.json")["data"]
     console.say(
         f"Trained on {images['training_images']} images, judged by "
-        f"{images['validation_images']} that were held out, tested once on {results.test_images}."
+        f"{images['validation_images']} that were held out"
+        + (f", tested once on {results.test_images}." if results.test_images else ".")
     )
     console.say(f"Networks: {folder}")
     first = shlex.quote(str(folder / f"{results.networks[0].name}.safetensors"))

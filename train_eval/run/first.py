@@ -1,7 +1,8 @@
 """What ``fit`` learns before it searches: the images, and how long a first training takes."""
 
 import contextlib
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from gym_cnnarch import Architecture, Evaluation
+from gym_cnnarch.image_size import ImageSize
 from train_eval.data.sources import check_parts, load_dataset, own_image_size
 from train_eval.environments import make_env, needs_training, with_absolute_places
 from train_eval.records.run_directory import STORE
@@ -34,6 +36,7 @@ class First:
         pass_seconds: Of a pass over all training images, about.
         side: Of the images, in pixels.
         class_weights: Whether the recipe has them.
+        held_out: Share of the images that judge the final training.
         sentences: What was read, in words.
     """
 
@@ -43,6 +46,7 @@ class First:
     pass_seconds: float
     side: int
     class_weights: bool
+    held_out: float
     sentences: list[str]
 
 
@@ -94,5 +98,18 @@ def first_network(
         max(evaluation.train_seconds or 0.0, _LEAST_SECONDS) / seen * evaluator.reading.images,
         data.input_shape[1],
         full.class_weights,
-        evaluator.what_was_read(),
+        _held_out(evaluator.reading.images, evaluator.num_classes),
+        [*evaluator.what_was_read(), *_resized(evaluator.reading.shape, full.image_size)],
     )
+
+
+def _held_out(images: int, classes: int) -> float:
+    """A tenth; where that is no image of each class, as much as in the search."""
+    return 0.1 if math.ceil(0.1 * images) >= classes else _VALIDATION[0]
+
+
+def _resized(shape: Sequence[int], image_size: ImageSize | None) -> list[str]:
+    """A sentence if images are not as they were."""
+    if image_size is None:
+        return []
+    return [f"Images are resized, to {shape[-1]}x{shape[-1]} pixels (image_size={image_size})."]

@@ -140,6 +140,7 @@ def fit(
         final = {
             "preset": FINAL_RECIPE, "seconds": seconds, "class_weights": first.class_weights,
             "translation": min(first.side // 8, int(passes / _PASSES_A_PIXEL)),
+            "validation_size": first.held_out,
         }  # fmt: skip
         networks = min(together, len(run.summary.best))
         replace_json(plan, {"given": given, "recipe": final, "networks": networks})

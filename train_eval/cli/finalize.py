@@ -175,6 +175,10 @@ def show_results(results: FinalResults, latencies: Latencies | None) -> None:
         console.note("No network could be trained to a good end: see what is said above.")
         sys.exit(1)
     console.out.print(_table(results, latencies))
+    for row in results.networks:  # whole lines, so that they can be copied
+        console.say(f"{row.name:>8}  {row.architecture}")
+    if len(results.ensemble) > 1:
+        console.say(f"ensemble  mean of the probabilities of {', '.join(results.ensemble)}")
     if latencies is not None:
         console.say(f"ms: {latencies.conditions}.")
     if results.test_fingerprint is None:
@@ -200,7 +204,6 @@ def _table(results: FinalResults, latencies: Latencies | None) -> Table:
     table = Table(title="The best first, by validation accuracy", title_justify="left")
     for column in ("", "validation accuracy", "in the search", "test error", "parameters", "ms"):
         table.add_column(column, justify="right")
-    table.add_column("architecture", overflow="fold")
     for row in results.networks:
         table.add_row(
             row.name,
@@ -209,11 +212,9 @@ def _table(results: FinalResults, latencies: Latencies | None) -> Table:
             _percent(row.test_error),
             f"{row.parameters:,}",
             milliseconds(latencies, row.architecture),
-            foreign(row.architecture),
         )
     if len(results.ensemble) > 1:
-        names = f"mean of the probabilities of {', '.join(results.ensemble)}"
-        table.add_row("ensemble", "", "", _percent(results.ensemble_error), "", "", names)
+        table.add_row("ensemble", "", "", _percent(results.ensemble_error), "", "")
     return table
 
 

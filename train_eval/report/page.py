@@ -18,7 +18,13 @@ from train_eval.records.importing import IMPORTED
 from train_eval.records.summary import NetworkRow, Phase, Summary
 from train_eval.report import facts
 from train_eval.report.figures import RunFigures
-from train_eval.report.terminal import has_front, milliseconds, percent, stopped_early
+from train_eval.report.terminal import (
+    has_front,
+    milliseconds,
+    of_budget,
+    percent,
+    stopped_early,
+)
 from train_eval.search.agents import make_agent
 from train_eval.search.offline import learn_offline
 
@@ -119,7 +125,7 @@ def _content(
         + " ".join(line for line in (summary.warning, stopped_early(summary)) if line),
         "facts": [
             ("best validation accuracy", best),
-            (f"unique networks of {summary.budget:,}", f"{len(summary.networks):,}"),
+            (f"unique networks{of_budget(summary)}", f"{len(summary.networks):,}"),
             ("episodes", f"{len(summary.episodes):,}"),
             *([("of training", duration(spent))] if (spent := summary.train_seconds) else []),
             *([("stopped early", f"{len(summary.stopped):,}")] if summary.stopped else []),

@@ -98,9 +98,15 @@ def _measured(summary: Summary) -> str:
     return "" if summary.latencies is None else f"ms: {summary.latencies.conditions}."
 
 
+def of_budget(summary: Summary) -> str:
+    """The budget, unless the search ended for another reason."""
+    ended_before = summary.finished and len(summary.networks) < summary.budget
+    return "" if ended_before else f" of {summary.budget}"
+
+
 def _counts(summary: Summary) -> str:
     counts = (
-        f"{len(summary.networks)} of {summary.budget} unique networks in "
+        f"{len(summary.networks)}{of_budget(summary)} unique networks in "
         f"{len(summary.episodes)} episodes, {duration(summary.train_seconds)} of training"
     )
     kinds = summary.statuses.items()

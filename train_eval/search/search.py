@@ -129,7 +129,9 @@ class Search:
                 if repeats == MAX_REPEATS:
                     self.exhausted = True
                     break
-                if self._winds_up or time.monotonic() >= deadline:
+                if self._winds_up:
+                    break
+                if time.monotonic() >= deadline:
                     self.out_of_time = True
                     break
                 acted = self._act(number)
@@ -144,7 +146,7 @@ class Search:
             self._journal.finish()
 
     def wind_up(self) -> None:
-        """Begins no further network; those in training are finished."""
+        """Ends the search: no further network is begun, those in training are finished."""
         self._winds_up = True
 
     def _act(self, number: int) -> _Acted:

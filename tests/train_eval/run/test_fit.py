@@ -199,3 +199,10 @@ def test_its_report_has_the_command_and_the_split(fitted, file):
     known = recorded_images(run.run_dir)
     assert (known.train, known.validation) == (120, 30)
     assert "images to validate with in the search" in page
+
+
+def test_its_search_is_over(capsys, fitted):
+    run, _ = fitted
+    assert run.summary.finished
+    out = cnnarch(capsys, "show", run.run_dir)[1]
+    assert f"{len(run.networks)} unique networks in" in out

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import tyro
 
+from gym_cnnarch import InvalidInput
 from train_eval.cli.evaluate import show_classes
 from train_eval.cli.finalize import say_where, show_results
 from train_eval.cli.options import check_positive, specification
@@ -68,8 +69,10 @@ class FitCommand:
                 )  # fmt: skip
         except KeyboardInterrupt:
             console.leave(f"Stopped; what was trained so far is in {self.run_dir}.")
-        results = run.final
-        assert results is not None
+        if (results := run.final) is None:
+            raise InvalidInput(
+                f"The results in {self.run_dir} are gone: run the same command again."
+            )
         show_results(results, latest_latencies(self.run_dir))
         found = run.assess()
         by = "test images" if results.test_fingerprint is not None else "images held out"

@@ -11,6 +11,7 @@ import numpy as np
 
 from gym_cnnarch import Architecture, Evaluation
 from gym_cnnarch.image_size import ImageSize
+from gym_cnnarch.registration import DATASET_INPUTS
 from train_eval.data.sources import check_parts, load_dataset, own_image_size
 from train_eval.environments import make_env, needs_training, with_absolute_places
 from train_eval.records.run_directory import STORE
@@ -51,8 +52,13 @@ class First:
 
 
 def absolute_name(dataset: str) -> str:
-    """``folder:PATH`` and ``npz:FILE`` for those who name a path alone, absolute."""
+    """``folder:PATH`` and ``npz:FILE`` for those who name a path alone, absolute.
+
+    A data set's own name is never a path, whatever lies in the working folder.
+    """
     path = Path(dataset).expanduser()
+    if dataset in DATASET_INPUTS:
+        return dataset
     if path.is_file():
         dataset = f"npz:{path}"
     elif ":" not in dataset and (path.is_dir() or len(path.parts) > 1):

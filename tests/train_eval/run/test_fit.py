@@ -13,6 +13,7 @@ from tests.helpers.pictures import write_images
 from train_eval.data.sources import own_image_size
 from train_eval.records.run_directory import recorded_images
 from train_eval.run import fit as fit_module
+from train_eval.run.first import absolute_name
 from train_eval.run.fit import fit
 from train_eval.run.run import Run
 
@@ -206,3 +207,15 @@ def test_its_search_is_over(capsys, fitted):
     assert run.summary.finished
     out = cnnarch(capsys, "show", run.run_dir)[1]
     assert f"{len(run.networks)} unique networks in" in out
+
+
+def test_a_path_needs_no_kind_and_a_known_name_is_no_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("digits", "mine"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "x.npz").touch()
+    assert absolute_name("digits") == "digits"
+    assert absolute_name("./digits") == f"folder:{tmp_path / 'digits'}"
+    assert absolute_name("mine") == f"folder:{tmp_path / 'mine'}"
+    assert absolute_name("x.npz") == f"npz:{tmp_path / 'x.npz'}"
+    assert absolute_name("folder:mine") == f"folder:{tmp_path / 'mine'}"

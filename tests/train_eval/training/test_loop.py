@@ -321,10 +321,9 @@ def test_without_restarts_a_loss_that_is_not_finite_is_diverged(digits, monkeypa
 
 def test_time_in_which_the_process_does_not_work_is_not_counted(digits):
     recipe = dataclasses.replace(QUICK, time_limit=1.5)
-    began = time.monotonic()
     result = train(SMALL, digits, recipe, 0, lambda epoch, accuracy, loss: time.sleep(1))
     assert result.status == "ok"
-    assert 0 < result.train_seconds < time.monotonic() - began - 2
+    assert 0 < result.train_seconds <= recipe.time_limit  # it slept for longer
 
 
 def test_on_a_gpu_a_step_counts_a_second_at_most(monkeypatch):

@@ -87,7 +87,11 @@ def graph_of(
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         step()
-    return graph.replay
+
+    def replay(kept: Callable[[], None] = step) -> None:  # it works where network and images lie
+        graph.replay()
+
+    return replay
 
 
 def answers_of(

@@ -38,18 +38,22 @@ def augment(images: Tensor, mirror: bool, translation: int, colour: float = 0.0)
             standard deviations.
     """
     count, channels, size, _ = images.shape
-    device = images.device
+
+    def drawn(numbers: Tensor) -> Tensor:  # without waiting for what a GPU still does
+        return numbers.to(images.device, non_blocking=True)
+
     if mirror:
-        mirrored = torch.rand(count) < 0.5
-        images = torch.where(mirrored.to(device).view(-1, 1, 1, 1), images.flip(3), images)
+        mirrored = drawn(torch.rand(count) < 0.5).view(-1, 1, 1, 1)
+        images = torch.where(mirrored, images.flip(3), images)
     if translation:
         padded = nn.functional.pad(images, (translation,) * 4)
-        offsets = torch.randint(0, 2 * translation + 1, (2, count, 1)).to(device)
+        offsets = drawn(torch.randint(0, 2 * translation + 1, (2, count, 1)))
+        device = images.device
         rows, columns = offsets + torch.arange(size, device=device)
         image = torch.arange(count, device=device).view(-1, 1, 1, 1)
         channel = torch.arange(channels, device=device).view(1, -1, 1, 1)
         images = padded[image, channel, rows[:, None, :, None], columns[:, None, None, :]]
     if colour:
-        scale, shift = colour * (2 * torch.rand(2, count, channels, 1, 1).to(device) - 1)
+        scale, shift = colour * (2 * drawn(torch.rand(2, count, channels, 1, 1)) - 1)
         images = images * (1 + scale) + shift
     return images

@@ -1,10 +1,11 @@
 """Optimizers, and averages of the weights."""
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from train_eval.training.schedules import OptimizerName
 
@@ -61,12 +62,20 @@ class WeightAverage:
 
     @torch.no_grad()
     def follow(self, network: nn.Module) -> None:
-        """One more step."""
+        """One more step; on a GPU one launch of a kernel."""
         self.steps += 1
         decay = min(self._decay, self.steps / (self.steps + 9))
-        followed = network.state_dict()
-        for name, mean in self.network.state_dict().items():
+        means, values = list[Tensor](), list[Tensor]()
+        for mean, value in zip(_tensors(self.network), _tensors(network), strict=True):
             if mean.is_floating_point():
-                mean.lerp_(followed[name], 1 - decay)
+                means.append(mean)
+                values.append(value)
             else:  # a count of batches
-                mean.copy_(followed[name])
+                mean.copy_(value)
+        get_ema_multi_avg_fn(decay)(means, values, None)
+
+
+def _tensors(network: nn.Module) -> Iterator[Tensor]:
+    """Its weights, and what it counts."""
+    yield from network.parameters()
+    yield from network.buffers()

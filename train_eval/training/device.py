@@ -98,6 +98,20 @@ def _say_once(sentence: str) -> None:
     console.note(sentence)
 
 
+@cache
+def warm_up(device: torch.device) -> None:
+    """Has CUDA load its libraries: seconds of a process's first step that are no network's."""
+    if device.type != "cuda":
+        return
+    with Precision(device).autocast():  # ones: nothing is drawn
+        images = torch.ones(2, 8, 8, 8, device=device, requires_grad=True)
+        kernels = torch.ones(8, 8, 3, 3, device=device, requires_grad=True)
+        features = torch.nn.functional.conv2d(images, kernels).flatten(1)
+        answers = features @ torch.ones(features.shape[1], 2, device=device, dtype=features.dtype)
+    answers.float().sum().backward()
+    torch.cuda.synchronize(device)
+
+
 class Stopwatch:
     """Seconds of work since it was made: time in which the process is stopped does not count.
 

@@ -18,6 +18,7 @@ from train_eval.training.device import (
     is_out_of_memory,
     one_thread,
     seeded,
+    warm_up,
 )
 from train_eval.training.metrics import score
 from train_eval.training.network import build_network
@@ -115,6 +116,8 @@ class _Attempt:
 
     def run(self, architecture: Architecture) -> tuple[Status, str]:
         """Restarts with smaller learning rates while a try fails by the recipe's rule."""
+        warm_up(self.data.device)
+        self._stopwatch = Stopwatch(self.data.device)
         failures: list[Failure] = []
         rate = self.recipe.learning_rate
         for restart in range(self.recipe.max_restarts + 1):

@@ -63,7 +63,8 @@ def fit(
     What ``cnnarch fit`` does: a quarter of the time is a local search (White et al. 2021) that
     begins with designs that people write; the rest trains the best network to its end, or as many
     networks as there are workers, each for all of that time. How much a network may cost follows
-    from the time that the first one takes. The same call goes on where it was stopped.
+    from the time that the first one takes, and on a GPU a large one. The same call goes on where it
+    was stopped.
 
     Args:
         dataset: A folder of images, an ``.npz`` file, or any other data set, see ``load_dataset``.
@@ -136,7 +137,7 @@ def fit(
         if not run.best():
             raise InvalidInput(f"No network could be trained: cnnarch show {run_dir} says why.")
         seconds = max(times.all - times.spent(), _LEAST_FINAL_SHARE * times.all)
-        passes = seconds / (first.pass_seconds * run.best()[0].macs / first.evaluation.macs)
+        passes = seconds / first.pass_time.seconds(run.best()[0].macs)
         final = {
             "preset": FINAL_RECIPE, "seconds": seconds, "class_weights": first.class_weights,
             "translation": min(first.side // 8, int(passes / _PASSES_A_PIXEL)),
@@ -181,8 +182,8 @@ class _Time:
 
 def _most_macs(first: First, seconds: float, asked: int | None) -> int:
     """Of a network whose final training still has enough passes in a time; at most as asked."""
-    passes = (1 - SEARCH_SHARE) * seconds / first.pass_seconds
-    most = int(first.evaluation.macs * max(_DEARER, passes / _LEAST_PASSES))
+    affordable = first.pass_time.macs((1 - SEARCH_SHARE) * seconds / _LEAST_PASSES)
+    most = max(int(_DEARER * first.evaluation.macs), affordable)
     return most if asked is None else min(most, asked)
 
 

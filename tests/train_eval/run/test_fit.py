@@ -13,7 +13,7 @@ from tests.helpers.pictures import write_images
 from train_eval.data.sources import own_image_size
 from train_eval.records.run_directory import recorded_images
 from train_eval.run import fit as fit_module
-from train_eval.run.first import absolute_name
+from train_eval.run.first import PassTime, absolute_name
 from train_eval.run.fit import fit
 from train_eval.run.run import Run
 
@@ -73,6 +73,23 @@ def test_no_network_is_dearer_than_was_decided(fitted):
     most = run.summary.settings.search_space["max_macs"]
     assert all(network.macs <= most for network in run.networks)
     assert run.networks[0].macs * 1.25 <= most + 1
+
+
+@pytest.mark.parametrize(
+    ("large", "seconds", "macs"),
+    [
+        (None, 8.0, 500),  # in proportion
+        ((50, 1.0), 8.0, 500),  # no larger: nothing is learned from it
+        ((1100, 12.0), 5.0, 900),  # 3 more seconds of 300 more MACs ...
+        ((1100, 1.0), 2.1363636, 17700),  # noise: as if half of the large one's were launches
+    ],
+)
+def test_the_time_of_a_pass_is_a_line_through_what_was_measured(large, seconds, macs):
+    line = PassTime.through((100, 2.0), large)
+    assert line.seconds(100) == pytest.approx(2.0)
+    assert line.seconds(400) == pytest.approx(seconds)
+    assert line.macs(10.0) == pytest.approx(macs, abs=1)
+    assert line.macs(0.0) == 0
 
 
 def test_other_hours_are_another_run(fitted, file):

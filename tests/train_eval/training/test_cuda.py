@@ -8,6 +8,8 @@ from gym_cnnarch import Architecture
 from train_eval.environments import make_env
 from train_eval.parallel.executors import LocalExecutor, worker_environments
 from train_eval.parallel.task import evaluation_task
+from train_eval.run.fit import fit
+from train_eval.run.run import Run
 from train_eval.training.evaluator import TrainingEvaluator
 from train_eval.training.latency import conditions_of, measure
 
@@ -67,3 +69,17 @@ def test_workers_train_on_their_gpus():
         futures = [executor.submit(task, NETWORK, seed) for seed in range(4)]
         accuracies = [future.result().accuracy for future in futures]
     assert np.mean(accuracies) > 0.7
+
+
+def test_fit_learns_what_large_networks_cost_and_the_first_pays_for_no_libraries(tmp_path):
+    said = []
+    fit(
+        "digits", hours=20 / 3600, run_dir=tmp_path, recipe={"steps": 20, "epochs": 1},
+        executor="inline", device="cuda", tell=said.append,
+    )  # fmt: skip
+    run = Run(tmp_path)
+    assert len(run.networks) > 1
+    assert run.assess().accuracy > 0.9
+    assert run.networks[0].train_seconds < 2
+    most = run.summary.settings.search_space["max_macs"]
+    assert most > 10 * run.networks[0].macs, said

@@ -27,7 +27,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = (
-    "tests", "training_loop", "workers", "deterministic", "evaluation", "graphs", "peak", "search",
+    "tests", "training_loop", "workers", "deterministic", "evaluation", "peak", "graphs", "search",
 )  # fmt: skip
 
 
@@ -68,8 +68,8 @@ def measure(arguments: argparse.Namespace) -> None:
     sheet = next((tflops for name, tflops in PEAKS.items() if name in machine["card"]), None)
     dataset, data_root = _images(arguments)
     place = Place(
-        device, dataset, data_root, arguments.out, 0.05 if arguments.tiny else 2.0, arguments.tiny,
-        arguments.peak or sheet,
+        device, dataset, data_root, arguments.out, 0.05 if arguments.tiny else arguments.seconds,
+        arguments.tiny, arguments.peak or sheet,
     )  # fmt: skip
     console.print(
         *(f"{name}: {value}" for name, value in machine.items()), sep="\n", highlight=False
@@ -103,6 +103,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--budget", type=int, help="networks of its schedule (the paper's: 2,700)")
     parser.add_argument("--workers-per-gpu", type=int, default=1, help="of the search")
     parser.add_argument("--only", nargs="+", choices=PARTS)
+    parser.add_argument("--seconds", type=float, default=2.0, help="of one measurement of a step")
     parser.add_argument("--out", type=Path, default=Path("gpu-benchmark"))
     parser.add_argument(
         "--peak", type=float, help="TFLOPS of the card, if its name says too little"

@@ -57,6 +57,10 @@ class PassTime:
         """Of a network."""
         return self.fixed + self.per_mac * macs
 
+    def in_batches(self, larger: float) -> "PassTime":
+        """In batches so many times as large: fewer launches."""
+        return PassTime(self.fixed / larger, self.per_mac)
+
     def macs(self, seconds: float) -> int:
         """Of the dearest network that takes no longer."""
         return int(max(seconds - self.fixed, 0.0) / self.per_mac)
@@ -69,7 +73,7 @@ class First:
     Attributes:
         architecture, evaluation: The network, and how it did.
         usual: Whether it is one of the usual designs, rather than drawn since none is legal.
-        pass_time: Of networks, about.
+        pass_time: Of networks, about, in batches of ``batch_size`` images.
         side: Of the images, in pixels.
         class_weights: Whether the recipe has them.
         held_out: Share of the images that judge the final training.
@@ -80,6 +84,7 @@ class First:
     usual: bool
     evaluation: Evaluation
     pass_time: PassTime
+    batch_size: int
     side: int
     class_weights: bool
     held_out: float
@@ -157,6 +162,7 @@ def first_network(
         bool(usual),
         evaluation,
         PassTime.through(measured(evaluation), large),
+        full.batch_size,
         data.input_shape[1],
         full.class_weights,
         _held_out(images, evaluator.num_classes),

@@ -18,6 +18,7 @@ from train_eval.run.run import Run
 from train_eval.run.search import Follow, run_search
 from train_eval.search.search import Learned, Search
 from train_eval.search.usual import USUAL
+from train_eval.training.device import find_device
 
 FINAL_RECIPE = "own-final"
 SPACE: dict[str, Any] = {
@@ -27,6 +28,12 @@ SPACE: dict[str, Any] = {
     "fc_neurons": [64],
 }
 """Small enough that a few dozen networks say something of it; the preset ``metaqnn`` otherwise."""
+
+GPU_SPACE: dict[str, Any] = {**SPACE, "max_layers": 10, "conv_filters": [64, 128, 256]}
+"""The same on a GPU, where wide networks take hardly longer."""
+
+_GPU_FINAL: dict[str, Any] = {"batch_size": 128, "steps": [[0.02, 20]]}
+"""Of the final recipe on a GPU: small batches are bound by launches."""
 
 SEARCH_SHARE = 0.25
 """Of the time; the rest is for the final training."""
@@ -75,7 +82,7 @@ def fit(
             ``image_size``, images are as they are if they are squares of one size of at most 64
             pixels, else cropped and resized to 32.
         search_space: Limits of the space, such as ``max_parameters``, in place of those of
-            ``SPACE``; of a preset if one is named.
+            ``SPACE`` (on a GPU ``GPU_SPACE``); of a preset if one is named.
         data_root: Folder of torchvision's files.
         device: Where to train; None for CUDA where there is one, else the CPU.
         seed: Of the search and of the final training.
@@ -110,7 +117,8 @@ def fit(
     settings = search_recipe(dataset, data_root, recipe or {})
     times = _Time(3600 * hours, clock, _spent_before(run_dir, together))
     asked = dict(search_space or {})
-    space = asked if "preset" in asked else {**SPACE, **asked}
+    on_gpu = find_device(device).type == "cuda"
+    space = asked if "preset" in asked else {**(GPU_SPACE if on_gpu else SPACE), **asked}
     first = first_network(run_dir, where, settings, space, seed)
     for sentence in first.sentences:
         tell(sentence)
@@ -137,12 +145,13 @@ def fit(
         if not run.best():
             raise InvalidInput(f"No network could be trained: cnnarch show {run_dir} says why.")
         seconds = max(times.all - times.spent(), _LEAST_FINAL_SHARE * times.all)
-        passes = seconds / first.pass_time.seconds(run.best()[0].macs)
         final = {
             "preset": FINAL_RECIPE, "seconds": seconds, "class_weights": first.class_weights,
-            "translation": min(first.side // 8, int(passes / _PASSES_A_PIXEL)),
-            "validation_size": first.held_out,
+            "validation_size": first.held_out, **(_GPU_FINAL if on_gpu else {}),
         }  # fmt: skip
+        larger = FinalRecipe.from_spec(final).batch_size / first.batch_size
+        passes = seconds / first.pass_time.in_batches(larger).seconds(run.best()[0].macs)
+        final["translation"] = min(first.side // 8, int(passes / _PASSES_A_PIXEL))
         networks = min(together, len(run.summary.best))
         replace_json(plan, {"given": given, "recipe": final, "networks": networks})
         tell(

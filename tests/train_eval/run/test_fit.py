@@ -5,8 +5,10 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from gym_cnnarch import Architecture, InvalidInput
+from gym_cnnarch.space.architecture import Conv
 from gym_cnnarch.space.shapes import count_parameters
 from tests.helpers.commands import cnnarch
 from tests.helpers.pictures import write_images
@@ -90,6 +92,18 @@ def test_the_time_of_a_pass_is_a_line_through_what_was_measured(large, seconds, 
     assert line.seconds(400) == pytest.approx(seconds)
     assert line.macs(10.0) == pytest.approx(macs, abs=1)
     assert line.macs(0.0) == 0
+    assert line.in_batches(4).seconds(400) == pytest.approx(seconds - 0.75 * line.fixed)
+
+
+def test_on_a_gpu_networks_are_wider_and_batches_larger(file, tmp_path, monkeypatch):
+    monkeypatch.setattr(fit_module, "find_device", lambda name: torch.device("cuda"))
+    run = fit(
+        str(file), hours=0.02 / 3600, run_dir=tmp_path / "run", recipe=SHORT, executor="inline",
+        device="cpu",
+    )  # fmt: skip
+    first = Architecture.parse(run.networks[0].architecture)
+    assert first.layers[0] == Conv(64, 3)
+    assert json.loads((run.run_dir / "fit.json").read_text())["recipe"]["batch_size"] == 128
 
 
 def test_other_hours_are_another_run(fitted, file):

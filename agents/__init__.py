@@ -2,6 +2,7 @@
 
 from agents.base import Agent, Episode, Sequences
 from agents.evolution import RegularizedEvolution
+from agents.guided_evolution import GuidedEvolution
 from agents.local_search import LocalSearch
 from agents.metaqnn import MetaQNN
 from agents.nsga2 import NSGA2
@@ -21,6 +22,7 @@ __all__ = [
     "Agent",
     "Episode",
     "EpsilonSchedule",
+    "GuidedEvolution",
     "LocalSearch",
     "MetaQNN",
     "ParetoQ",

@@ -37,11 +37,12 @@ class BenchmarkCommand(EvaluatorOptions):
     env: str = "CNNArch-CIFAR10Table-v0"
     """Id of the environment."""
     agents: str | None = None
-    """Agents, with commas: random_walk, uniform, evolution, local_search, reinforce, thompson, tpe
-    (of Optuna), metaqnn, metaqnn-paper (alpha 0.01), metaqnn-returns (trace decay 1),
-    metaqnn-exact, ppo, maskable_ppo, a2c, dqn, sb3:ALGORITHM (any other of Stable-Baselines3),
-    MODULE:CLASS (your own), or a label of --settings. For --objectives: random_walk, uniform,
-    nsga2, pareto_q. Default: random_walk,uniform,evolution,reinforce,metaqnn, or these four."""
+    """Agents, with commas: random_walk, uniform, evolution, guided_evolution, local_search,
+    reinforce, thompson, tpe (of Optuna), metaqnn, metaqnn-paper (alpha 0.01), metaqnn-returns
+    (trace decay 1), metaqnn-exact, ppo, maskable_ppo, a2c, dqn, sb3:ALGORITHM (any other of
+    Stable-Baselines3), MODULE:CLASS (your own), or a label of --settings. For --objectives:
+    random_walk, uniform, nsga2, pareto_q. Default: random_walk,uniform,evolution,reinforce,metaqnn,
+    or these four."""
     settings: Path | None = None
     """JSON file of agents with their settings, such as
     `{"slow": {"name": "metaqnn", "alpha": 0.005}, "wide": {"name": "sb3:PPO", "n_steps": 256}}`."""

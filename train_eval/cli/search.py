@@ -31,10 +31,11 @@ class SearchCommand(StoppingOptions, ExecutorOptions, EvaluatorOptions):
 
     agent: str | None = None
     """The agent: metaqnn (tabular Q-learning with replay), random_walk (uniform over legal
-    actions), uniform (over networks), evolution (regularised), local_search, reinforce (policy
-    gradients with a tabular policy), thompson (Thompson sampling over mean returns), tpe (of
-    Optuna), or your own: MODULE:CLASS or PATH/FILE.py:CLASS. For --objectives: nsga2, pareto_q,
-    random_walk, uniform. Default: metaqnn, and nsga2 for --objectives."""
+    actions), uniform (over networks), evolution (regularised), guided_evolution (whose mutations
+    are draws of thompson), local_search, reinforce (policy gradients with a tabular policy),
+    thompson (Thompson sampling over mean returns), tpe (of Optuna), or your own: MODULE:CLASS or
+    PATH/FILE.py:CLASS. For --objectives: nsga2, pareto_q, random_walk, uniform. Default: metaqnn,
+    and nsga2 for --objectives."""
     budget: int | None = None
     """Number of unique networks to train. Default: that of the schedule, the paper's 2,700."""
     hours: float | None = None

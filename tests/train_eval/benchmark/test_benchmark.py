@@ -68,8 +68,8 @@ def files(folder):
 
 
 NUMPY = (
-    "random_walk,uniform,evolution,local_search,reinforce,thompson,metaqnn,metaqnn-paper,"
-    "metaqnn-exact"
+    "random_walk,uniform,evolution,guided_evolution,local_search,reinforce,thompson,metaqnn,"
+    "metaqnn-paper,metaqnn-exact"
 )
 
 
@@ -81,7 +81,8 @@ def test_the_same_twice_gives_the_same_files(capsys, tmp_path, table):
     assert "smallest regret" in out
     one, two = files(tmp_path / "one"), files(tmp_path / "two")
     assert one == two
-    assert len(one) == 18 + 2 + 2 * 4  # runs, JSON and CSV, four figures as SVG and PNG
+    runs = 2 * len(NUMPY.split(","))
+    assert len(one) == runs + 2 + 2 * 4  # JSON and CSV, four figures as SVG and PNG
     page = (tmp_path / "one" / "benchmark.md").read_text()
     assert "No agent took an illegal action" in page
     assert f"--out {tmp_path / 'one'}" in page

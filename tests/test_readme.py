@@ -70,8 +70,9 @@ def test_the_commands_for_one_s_own_images_run(capsys, tmp_path, monkeypatch):
     search = shown["search"]
     search[search.index("--budget") + 1] = "3"
     search.insert(search.index("--recipe") + 2, "steps=1")
+    search += ["--executor", "inline"]  # a worker's start takes seconds
     recipe = ["one-cycle", "steps=[[0.02,20]]", "batch_size=8", "translation=0"]
-    shown["finalize"] += ["--networks", "1", "--recipe", *recipe]
+    shown["finalize"] += ["--networks", "1", "--workers", "1", "--recipe", *recipe]
     for arguments in shown.values():
         status, out, err = cnnarch(capsys, *arguments)
         assert status == 0, err

@@ -6,7 +6,8 @@ from itertools import islice
 
 from gym_cnnarch import Architecture, InvalidInput
 from gym_cnnarch.space.shapes import count_parameters, layer_shapes
-from train_eval.records.summary import NetworkRow, Summary
+from train_eval.records.run_rows import NetworkRow
+from train_eval.records.summary import Summary
 from train_eval.training.evaluator import TrainingEvaluator
 
 

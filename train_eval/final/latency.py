@@ -7,7 +7,8 @@ from pathlib import Path
 from gym_cnnarch import Architecture, InvalidInput
 from train_eval.records.latency import Latencies, record_latencies, recorded_latencies
 from train_eval.records.run_directory import in_use
-from train_eval.records.summary import NetworkRow, Summary
+from train_eval.records.run_rows import NetworkRow
+from train_eval.records.summary import Summary
 from train_eval.training.device import find_device
 from train_eval.training.latency import conditions_of, measure
 

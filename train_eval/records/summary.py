@@ -1,7 +1,7 @@
 """A run so far: its networks, its episodes, and what they come to."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,91 +13,19 @@ from agents.pareto import front
 from gym_cnnarch import Architecture
 from gym_cnnarch.rewards.evaluation import Status
 from gym_cnnarch.rewards.objectives import DEFAULT_OBJECTIVES, as_counted
-from gym_cnnarch.rewards.reward import Reward, is_vector
+from gym_cnnarch.rewards.reward import is_vector
 from train_eval.records.kept import EpisodeRecord
 from train_eval.records.latency import Latencies, latest_latencies
+from train_eval.records.run_rows import (
+    EpisodeRow,
+    NetworkRow,
+    Phase,
+    as_json,
+    has_failed,
+    phase_of,
+)
 from train_eval.records.run_settings import RunSettings
 from train_eval.records.store import Store, StoreError
-
-
-@dataclass(frozen=True)
-class NetworkRow:
-    """A network of a run.
-
-    Attributes:
-        architecture: Canonical text.
-        accuracy: Best validation accuracy, in [0, 1]; of a stopped training that so far.
-        status: ``ok``, ``stopped`` by the run's rule, or how its training failed.
-        message: What went wrong, in words; empty if nothing did.
-        parameters: Trainable parameters.
-        macs: Multiply-accumulates of a forward pass of one image.
-        train_seconds: Seconds of training, see ``Evaluation``; None if nothing was trained.
-        learning_rate: The initial learning rate that was used; None if there is none.
-        curve: Validation accuracy after each epoch.
-        predicted: The accuracy that a stopped training is predicted to have had in the end, which
-            its reward is of; None for all others.
-    """
-
-    architecture: str
-    accuracy: float
-    status: Status
-    message: str
-    parameters: int
-    macs: int
-    train_seconds: float | None
-    learning_rate: float | None
-    curve: tuple[float, ...]
-    predicted: float | None = None
-
-
-@dataclass(frozen=True)
-class EpisodeRow:
-    """An episode of a run.
-
-    Attributes:
-        number: 0, 1, 2, ... in the order in which the agent acted.
-        epsilon: The agent's share of random actions then; None for agents without.
-        actions: The agent's actions.
-        architecture: Canonical text of the network.
-        reward: The reward, or the vector of a run with objectives.
-        accuracy: The network's best validation accuracy.
-        status: ``ok``, ``stopped``, or how its training failed.
-        new: Whether the run met this network for the first time.
-    """
-
-    number: int
-    epsilon: float | None
-    actions: tuple[int, ...]
-    architecture: str
-    reward: Reward
-    accuracy: float
-    status: Status
-    new: bool
-
-
-@dataclass(frozen=True)
-class Phase:
-    """The episodes of one epsilon.
-
-    Attributes:
-        epsilon: The agent's share of random actions; None for agents without.
-        episodes: Number of episodes.
-        unique: Number of networks that were new, failed and stopped ones included.
-        failed: Number of those whose training failed; no mean is over them.
-        stopped: Number of those whose training was stopped early; no mean is over them either.
-        mean_accuracy: Of the new networks that were trained to their end; None if there are none.
-        mean_accuracy_of_episodes: Of all episodes, networks counted as often as they came.
-        mean_reward: Of all new networks, whatever became of them; None for none and for vectors.
-    """
-
-    epsilon: float | None
-    episodes: int
-    unique: int
-    failed: int
-    stopped: int
-    mean_accuracy: float | None
-    mean_accuracy_of_episodes: float | None
-    mean_reward: float | None
 
 
 @dataclass(frozen=True)
@@ -195,13 +123,13 @@ class Summary:
     @property
     def failures(self) -> tuple[Failure, ...]:
         """How the training of networks failed, the commonest way first."""
-        ways = Counter((n.status, n.message) for n in self.networks if _failed(n.status))
+        ways = Counter((n.status, n.message) for n in self.networks if has_failed(n.status))
         return tuple(Failure(*way, number) for way, number in ways.most_common())
 
     @property
     def failed(self) -> int:
         """Number of networks whose training failed."""
-        return sum(_failed(network.status) for network in self.networks)
+        return sum(has_failed(network.status) for network in self.networks)
 
     @property
     def warning(self) -> str:
@@ -223,7 +151,7 @@ class Summary:
     def epsilons(self) -> tuple[Phase, ...]:
         """One entry per phase of the schedule."""
         return tuple(
-            _phase(epsilon, [e for e in self.episodes if e.epsilon == epsilon])
+            phase_of(epsilon, [e for e in self.episodes if e.epsilon == epsilon])
             for epsilon in dict.fromkeys(episode.epsilon for episode in self.episodes)
         )
 
@@ -246,11 +174,11 @@ class Summary:
             "epsilons": [asdict(phase) for phase in self.epsilons],
             "objectives": list(self.objectives),
             "front": [network.architecture for network in self.front],
-            "top": [_as_json(network) for network in self.best],
-            "stopped": [_as_json(network) for network in self.stopped],
+            "top": [as_json(network) for network in self.best],
+            "stopped": [as_json(network) for network in self.stopped],
             "epochs_saved": self.epochs_saved,
-            "failed": [_as_json(n) for n in self.networks if _failed(n.status)],
-            "episodes": [_as_json(episode) for episode in self.episodes],
+            "failed": [as_json(n) for n in self.networks if has_failed(n.status)],
+            "episodes": [as_json(episode) for episode in self.episodes],
         }
 
 
@@ -315,34 +243,3 @@ def _episode(episode: EpisodeRecord, network: NetworkRow) -> EpisodeRow:
         status=network.status,
         new=episode.new,
     )
-
-
-def _phase(epsilon: float | None, episodes: Sequence[EpisodeRow]) -> Phase:
-    succeeded = [episode for episode in episodes if episode.status == "ok"]
-    new = [episode.accuracy for episode in succeeded if episode.new]
-    statuses = [episode.status for episode in episodes if episode.new]
-    return Phase(
-        epsilon=epsilon,
-        episodes=len(episodes),
-        unique=len(statuses),
-        failed=sum(map(_failed, statuses)),
-        stopped=statuses.count("stopped"),
-        mean_accuracy=_mean(new),
-        mean_accuracy_of_episodes=_mean([episode.accuracy for episode in succeeded]),
-        mean_reward=_mean(
-            [e.reward for e in episodes if e.new and not isinstance(e.reward, tuple)]
-        ),
-    )
-
-
-def _failed(status: Status) -> bool:
-    return status not in ("ok", "stopped")
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return sum(values) / len(values) if values else None
-
-
-def _as_json(row: NetworkRow | EpisodeRow) -> dict[str, Any]:
-    """Plain data; lists where Python has tuples."""
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in vars(row).items()}

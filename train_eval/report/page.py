@@ -15,7 +15,8 @@ from gym_cnnarch.space.shapes import layer_shapes
 from train_eval.output.console import duration
 from train_eval.records.final_results import FinalResults
 from train_eval.records.importing import IMPORTED
-from train_eval.records.summary import NetworkRow, Phase, Summary
+from train_eval.records.run_rows import NetworkRow, Phase
+from train_eval.records.summary import Summary
 from train_eval.report import facts
 from train_eval.report.figures import RunFigures
 from train_eval.report.terminal import (

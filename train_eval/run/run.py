@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from train_eval.records.final_results import FinalResults, final_results
 from train_eval.records.latency import Latencies
 from train_eval.records.run_directory import find_run
-from train_eval.records.summary import EpisodeRow, NetworkRow, Summary, summarise
+from train_eval.records.run_rows import EpisodeRow, NetworkRow
+from train_eval.records.summary import Summary, summarise
 
 if TYPE_CHECKING:
     from train_eval.final.network.assessment import Assessment

@@ -7,24 +7,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.base import Episode, Observation
+from agents.base import Observation, state_key
 from agents.thompson import ENVIRONMENT_LEVELS, ThompsonSampling
 
 _FIRST = 10
 """Networks of Thompson draws alone."""
 
+_EDITS = ("change", "insert", "remove")
+
 _ANY = -1
-"""No action."""
+"""No action, so that any is another."""
+
+_Plan = deque[tuple[int, bool]]
+"""Actions, each with whether it is taken, or any other instead."""
 
 
 class GuidedEvolution(ThompsonSampling):
     """Edits one of the best networks; what comes in a place is a draw of ``ThompsonSampling``.
 
-    A parent is drawn uniformly from the n^(1/3) best of n networks. One of its layers is changed,
-    preceded by another or removed, each kind equally likely; a known network met in a row is one
-    layer more. Where regularised evolution (Real et al., 2019) takes a layer at random, the highest
-    draw of mean return plus noise is taken, as it is where the parent's layers no longer fit or
-    end. A tenth of the networks have no parent: they are Thompson draws from the first layer on.
+    A parent is drawn uniformly from the best of n networks, n^(1/3) of them, rounded up. One of its
+    layers is changed, preceded by another or removed, each equally likely; for each known network
+    met in a row, one layer more. Where regularised evolution (Real et al., 2019) takes a layer at
+    random, the highest draw of mean return plus noise is taken, as it is where the parent's layers
+    no longer fit or end. A tenth of the networks have no parent: they are Thompson draws from the
+    first layer on.
 
     Args:
         num_actions: A, the number of actions.
@@ -48,15 +54,18 @@ class GuidedEvolution(ThompsonSampling):
             raise ValueError(f"edited must be in [0, 1], but is {edited}.")
         super().__init__(num_actions, seed, levels=levels)
         self.edited = edited
-        self._plan: deque[tuple[int, bool]] | None = None
+        self._first: bytes | None = None
+        self._plan = _Plan()
 
     def act(self, observation: Observation, action_mask: NDArray[Any]) -> int:
         """The parent's next action if it is legal, or the legal action with the highest draw."""
-        if self._plan is None:
+        key = state_key(observation)
+        self._first = self._first or key  # the observation with which episodes begin
+        if key == self._first:
             self._plan = self._edited_parent()
         while self._plan:
-            action, kept = self._plan.popleft()
-            if not kept:
+            action, taken = self._plan.popleft()
+            if not taken:
                 others = np.array(action_mask, dtype=bool)
                 if action != _ANY:
                     others[action] = False
@@ -65,28 +74,21 @@ class GuidedEvolution(ThompsonSampling):
                 return action
         return super().act(observation, action_mask)
 
-    def learn(self, episode: Episode) -> None:
-        """As in ``ThompsonSampling``; the next network is planned anew."""
-        self._plan = None
-        super().learn(episode)
-
-    def _edited_parent(self) -> deque[tuple[int, bool]]:
-        """Its actions, and for each whether it is kept or any other is drawn; none without one."""
+    def _edited_parent(self) -> _Plan:
+        """Its actions, each with whether it is taken, or any other instead; empty for no parent."""
         if len(self._rewards) < _FIRST or self._rng.random() >= self.edited:
-            return deque()
+            return _Plan()
         networks = list(self._rewards)
         rewards = np.fromiter(self._rewards.values(), np.float64)
         best = np.argsort(-rewards, kind="stable")[: int(np.ceil(len(networks) ** (1 / 3)))]
         parent = networks[self._rng.choice(best)]
         edits = min(1 + self._known_in_a_row, len(parent))
         places = set(self._rng.choice(len(parent), edits, replace=False).tolist())
-        plan = deque[tuple[int, bool]]()
+        plan = _Plan()
         for place, action in enumerate(parent):
-            kind = int(self._rng.integers(3)) if place in places else None
-            if kind == 0:
-                plan.append((action, False))
-            elif kind == 1:
-                plan += [(_ANY, False), (action, True)]
-            elif kind is None:
-                plan.append((action, True))
+            edit = _EDITS[self._rng.integers(3)] if place in places else None
+            if edit == "insert":
+                plan.append((_ANY, False))
+            if edit != "remove":
+                plan.append((action, edit != "change"))
         return plan

@@ -88,7 +88,9 @@ def graph_of(
     with torch.cuda.graph(graph):
         step()
 
-    def replay(kept: Callable[[], None] = step) -> None:  # it works where network and images lie
+    def replay(
+        kept: Callable[[], None] = step,
+    ) -> None:  # alive, since it is what the graph works on
         graph.replay()
 
     return replay

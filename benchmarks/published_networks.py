@@ -27,6 +27,7 @@ from train_eval.cli.options import specification
 from train_eval.environments import make_env
 from train_eval.parallel.executors import LocalExecutor, worker_environments
 from train_eval.parallel.task import evaluation_task
+from train_eval.parallel.worker import outcome_of
 from train_eval.records.published import read_published
 
 
@@ -47,9 +48,10 @@ def main() -> None:
         "CNNArch-v0", dataset=given.dataset, recipe=specification(None, given.recipe),
         search_space="metaqnn-18", device=given.device,
     )  # fmt: skip
-    chosen = choose(given.curves, env.search_space.input_shape, given.networks, given.max_macs)
+    shape = env.search_space.input_shape
+    chosen = choose(given.curves, shape, given.networks, given.max_macs)
     if len(chosen) < 2:
-        sys.exit("Fewer than two networks of the file have so few multiply-accumulates.")
+        sys.exit("Fewer than two networks are asked for, or have so few multiply-accumulates.")
     print("published    here  rate there  rate here  seconds  network", flush=True)
     found = []
     slots = worker_environments(None, given.device, given.workers_per_gpu)
@@ -59,16 +61,19 @@ def main() -> None:
         try:
             for future in as_completed(futures, given.seconds):
                 network, accuracy, rate = futures[future]
-                ours = future.result()
-                found.append((accuracy, ours.accuracy))
+                ours = outcome_of(future, network, shape)
+                if ours.status == "ok":
+                    found.append((accuracy, ours.accuracy))
                 print(
                     f"{accuracy:9.2%} {ours.accuracy:7.2%} {rate or float('nan'):11g}"
-                    f" {ours.learning_rate or float('nan'):10g} {ours.train_seconds:8.1f}"
+                    f" {ours.learning_rate or float('nan'):10g} {ours.train_seconds or 0:8.1f}"
                     f"  {network}" + ("" if ours.status == "ok" else f" ({ours.status})"),
                     flush=True,
                 )
         except TimeoutError:
             print(f"{given.seconds:g} seconds are over.")
+    if len(found) < 2:
+        sys.exit(f"{len(found)} of {len(chosen)} networks: too few to compare.")
     published, here = np.array(found).T
     print(
         f"{len(found)} of {len(chosen)} networks: rank correlation "

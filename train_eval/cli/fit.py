@@ -36,7 +36,8 @@ class FitCommand:
     """Folder of the run; the trained networks are in final/ below it."""
     search_space: tuple[str, ...] = ()
     """Limits of the space, such as `--search-space max_parameters=100000 max_macs=5000000` for a
-    small network, or `--search-space max_layers=12 conv_filters=[32,64,128]` for a long search."""
+    small network, or `--search-space max_layers=12 conv_filters=[32,64,128,256]` for a long
+    search."""
     recipe: tuple[str, ...] = ()
     """Settings of the search's recipe, such as `--recipe image_size=48`, or for classes of very
     different sizes `--recipe metric=balanced_accuracy class_weights=true`. Images that are not

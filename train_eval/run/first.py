@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from gym_cnnarch import Architecture, Evaluation, SearchSpace
+from gym_cnnarch.env import CNNArchEnv
 from gym_cnnarch.image_size import ImageSize
 from gym_cnnarch.registration import DATASET_INPUTS
 from gym_cnnarch.space.shapes import count_macs
 from train_eval.data.sources import check_parts, load_dataset, own_image_size
-from train_eval.environments import make_env, needs_training, with_absolute_places
+from train_eval.environments import needs_training, with_absolute_places
 from train_eval.records.run_directory import STORE
 from train_eval.records.store import Store
 from train_eval.search.usual import usual_networks
@@ -26,44 +27,50 @@ _MANY = 10_000  # images, of which a share to validate by would take more time t
 _VALIDATION: tuple[float, int] = (0.2, 2000)  # of fewer images, of more
 _LEAST_SECONDS = 1e-6  # of a first training, which may have failed at once
 _FORWARD = 1 / 3  # of the time of an image that is trained on
-_DRAWN = 300  # networks, to find a dear one
+_DRAWN = 300  # networks, to find a large one
+_LARGE = 16  # times the MACs of the first, so that a small card has done with it in seconds
 
 
 @dataclass(frozen=True)
 class PassTime:
     """Seconds of a pass over all training images, by a network's multiply-accumulates.
 
-    On a CPU they grow with these; on a GPU, small networks take the time of their launches.
+    A line through what a small network takes. On a CPU it goes through nothing at no cost; on a GPU
+    small networks take the time of their launches, and the line goes through a large network.
 
     Attributes:
-        fixed: Seconds of any network.
-        per_mac: Seconds a multiply-accumulate.
+        macs: Of the small network.
+        at: Its seconds.
+        slope: More seconds a multiply-accumulate.
     """
 
-    fixed: float
-    per_mac: float
+    macs: int
+    at: float
+    slope: float
 
     @classmethod
     def through(cls, small: tuple[int, float], large: tuple[int, float] | None) -> "PassTime":
-        """The line through two measurements (MACs, seconds), or that through the origin and one."""
-        macs, seconds = small
+        """From measurements (MACs, seconds)."""
+        macs, at = small
         if large is None or large[0] <= macs:
-            return cls(0.0, seconds / macs)
-        slope = (large[1] - seconds) / (large[0] - macs)
-        slope = max(slope, large[1] / large[0] / 2)  # seconds are noisy; it must not be 0
-        return cls(max(seconds - slope * macs, 0.0), slope)
+            return cls(macs, at, at / macs)
+        slope = (large[1] - at) / (large[0] - macs)
+        return cls(macs, at, max(slope, large[1] / large[0] / 2))  # not 0, however noisy they are
 
     def seconds(self, macs: int) -> float:
         """Of a network."""
-        return self.fixed + self.per_mac * macs
+        line = self.at + self.slope * (macs - self.macs)
+        return max(line, self.at * min(macs / self.macs, 1))
+
+    def dearest(self, seconds: float) -> int:
+        """MACs of the dearest network that takes no longer."""
+        most = self.macs + (seconds - self.at) / self.slope
+        return int(max(min(most, self.macs * seconds / self.at) if seconds < self.at else most, 0))
 
     def in_batches(self, larger: float) -> "PassTime":
         """In batches so many times as large: fewer launches."""
-        return PassTime(self.fixed / larger, self.per_mac)
-
-    def macs(self, seconds: float) -> int:
-        """Of the dearest network that takes no longer."""
-        return int(max(seconds - self.fixed, 0.0) / self.per_mac)
+        launches = max(self.at - self.slope * self.macs, 0.0)
+        return PassTime(self.macs, self.at - launches * (1 - 1 / larger), self.slope)
 
 
 @dataclass(frozen=True)
@@ -77,7 +84,6 @@ class First:
         side: Of the images, in pixels.
         class_weights: Whether the recipe has them.
         held_out: Share of the images that judge the final training.
-        sentences: What was read, in words.
     """
 
     architecture: Architecture
@@ -88,12 +94,6 @@ class First:
     side: int
     class_weights: bool
     held_out: float
-    sentences: list[str]
-
-    @property
-    def pass_seconds(self) -> float:
-        """Of the network."""
-        return self.pass_time.seconds(self.evaluation.macs)
 
 
 def absolute_name(dataset: str) -> str:
@@ -125,15 +125,23 @@ def search_recipe(
     return settings
 
 
-def first_network(
-    run_dir: Path, where: Mapping[str, Any], recipe: Mapping[str, Any], space: Mapping[str, Any],
-    seed: int,
-) -> First:  # fmt: skip
+def what_was_read(env: CNNArchEnv) -> list[str]:
+    """The images, in sentences."""
+    evaluator = needs_training(env, ENV)
+    resized = _resized(evaluator.reading.shape, evaluator.recipe.image_size)
+    return [*evaluator.what_was_read(), *resized]
+
+
+def first_network(env: CNNArchEnv, run_dir: Path, seed: int, also_large: bool) -> First:
     """Trains the first of the usual networks, unless that was done; the search finds it trained.
 
-    On a GPU also a large one, to learn how the time grows.
+    Args:
+        env: The search's environment, without the limit that follows from the time.
+        run_dir: Folder of the run, whose store keeps what is trained.
+        seed: Of what is drawn.
+        also_large: Whether small networks cost what their launches take, as on a GPU. Then a large
+            one is trained too, and the small one once more, when all kernels are loaded.
     """
-    env = make_env(ENV, **where, recipe=recipe, search_space=space)
     evaluator, evaluation_seed = needs_training(env, ENV), env.evaluation_seed
     usual, rng = usual_networks(env.search_space), np.random.default_rng(seed)
     network = usual[0] if usual else env.search_space.sample(rng)
@@ -142,11 +150,11 @@ def first_network(
     run_dir.mkdir(parents=True, exist_ok=True)
     with contextlib.closing(Store(run_dir / STORE)) as store:
 
-        def trained(network: Architecture) -> Evaluation:
-            found = store.find(evaluator.task, network, evaluation_seed)
+        def trained(network: Architecture, again: int = 0) -> Evaluation:
+            found = store.find(evaluator.task, network, evaluation_seed + again)
             if found is None:
-                found = evaluator.train(network, evaluation_seed)
-                found = store.add(evaluator.task, network, evaluation_seed, found)
+                found = evaluator.train(network, evaluation_seed + again)
+                found = store.add(evaluator.task, network, evaluation_seed + again, found)
             return found
 
         def measured(found: Evaluation) -> tuple[int, float]:
@@ -154,28 +162,30 @@ def first_network(
             return found.macs, seconds / seen * images
 
         evaluation, large = trained(network), None
-        if data.device.type == "cuda":
-            found = trained(_dearest(env.search_space, rng, data.input_shape))
-            large = measured(found) if found.status == "ok" else None
+        small = measured(evaluation)
+        if also_large:
+            found = trained(_large(env.search_space, rng, evaluation.macs))
+            if found.status == "ok" and found.learning_rate == full.learning_rate:  # at one try
+                large = measured(found)
+            small = min(small, measured(trained(network, again=1)))
     return First(
         network,
         bool(usual),
         evaluation,
-        PassTime.through(measured(evaluation), large),
+        PassTime.through(small, large),
         full.batch_size,
         data.input_shape[1],
         full.class_weights,
         _held_out(images, evaluator.num_classes),
-        [*evaluator.what_was_read(), *_resized(evaluator.reading.shape, full.image_size)],
     )
 
 
-def _dearest(
-    space: SearchSpace, rng: np.random.Generator, shape: tuple[int, int, int]
-) -> Architecture:
-    """Of many drawn uniformly, that with the most multiply-accumulates."""
+def _large(space: SearchSpace, rng: np.random.Generator, macs: int) -> Architecture:
+    """Of many drawn uniformly, the dearest that costs at most so many times another's MACs."""
     drawn = [space.sample(rng) for _ in range(_DRAWN)]
-    return max(drawn, key=lambda network: count_macs(network, shape))
+    costs = [count_macs(network, space.input_shape) for network in drawn]
+    most = max((cost for cost in costs if cost <= _LARGE * macs), default=min(costs))
+    return drawn[costs.index(most)]
 
 
 def _held_out(images: int, classes: int) -> float:

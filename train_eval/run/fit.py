@@ -8,12 +8,20 @@ from typing import Any, Literal
 
 from gym_cnnarch import InvalidInput
 from gym_cnnarch.files import replace_json
+from train_eval.environments import make_env
 from train_eval.final.finalize import SILENT, Watch, finalize
 from train_eval.final.recipe import FinalRecipe
 from train_eval.output.console import duration
 from train_eval.parallel.executors import worker_environments
 from train_eval.records.run_directory import FIT_FILE, RUN_FILE, check_folder
-from train_eval.run.first import ENV, First, absolute_name, first_network, search_recipe
+from train_eval.run.first import (
+    ENV,
+    PassTime,
+    absolute_name,
+    first_network,
+    search_recipe,
+    what_was_read,
+)
 from train_eval.run.run import Run
 from train_eval.run.search import Follow, run_search
 from train_eval.search.search import Learned, Search
@@ -70,8 +78,8 @@ def fit(
     What ``cnnarch fit`` does: a quarter of the time is a local search (White et al. 2021) that
     begins with designs that people write; the rest trains the best network to its end, or as many
     networks as there are workers, each for all of that time. How much a network may cost follows
-    from the time that the first one takes, and on a GPU a large one. The same call goes on where it
-    was stopped.
+    from the time that the first one takes and, on a GPU, from that of a large one. The same call
+    goes on where it was stopped.
 
     Args:
         dataset: A folder of images, an ``.npz`` file, or any other data set, see ``load_dataset``.
@@ -119,20 +127,28 @@ def fit(
     asked = dict(search_space or {})
     on_gpu = find_device(device).type == "cuda"
     space = asked if "preset" in asked else {**(GPU_SPACE if on_gpu else SPACE), **asked}
-    first = first_network(run_dir, where, settings, space, seed)
-    for sentence in first.sentences:
+    env = make_env(ENV, **where, recipe=settings, search_space=space)
+    for sentence in what_was_read(env):
         tell(sentence)
     plan = run_dir / FIT_FILE
     if not plan.is_file():
-        space["max_macs"] = _most_macs(first, times.all, space.get("max_macs"))
-        share = _share(first, times.all)
+        first = first_network(env, run_dir, seed, also_large=on_gpu)
+        final = {
+            "preset": FINAL_RECIPE, "class_weights": first.class_weights,
+            "validation_size": first.held_out, **(_GPU_FINAL if on_gpu else {}),
+        }  # fmt: skip
+        larger = FinalRecipe.from_spec(final).batch_size / first.batch_size
+        time_of = first.pass_time.in_batches(larger)  # in the final training
+        one_pass = time_of.seconds(first.evaluation.macs)
+        space["max_macs"] = _most_macs(first.evaluation.macs, time_of, times.all, space)
+        few = (1 - SEARCH_SHARE) * times.all / one_pass < _TOO_FEW_PASSES
         tell(
-            f"A pass of {first.architecture} over all of them takes {first.pass_seconds:.2g} s. "
+            f"A pass of {first.architecture} over all of them takes {one_pass:.2g} s. "
             + (
-                f"Networks of at most {space['max_macs'] / first.evaluation.macs:.3g} times its "
-                f"{first.evaluation.macs:,} MACs are tried."
-                if share
-                else "There is time for a few of them alone: no other network is tried."
+                "There is time for a few of them alone: no other network is tried."
+                if few
+                else f"Networks of at most {space['max_macs'] / first.evaluation.macs:.3g} times "
+                f"its {first.evaluation.macs:,} MACs are tried."
             )
         )
         run = run_search(
@@ -140,23 +156,19 @@ def fit(
             agent_settings={"networks": [USUAL]} if first.usual else {},
             lookahead=_lookahead(run_dir, together),
             executor=executor or "local", workers=None if executor == "inline" else together,
-            follow=_until(times, share, follow), recipe=settings, search_space=space, **where,
+            follow=_until(times, 0.0 if few else SEARCH_SHARE, follow),
+            recipe=settings, search_space=space, **where,
         )  # fmt: skip
         if not run.best():
             raise InvalidInput(f"No network could be trained: cnnarch show {run_dir} says why.")
-        seconds = max(times.all - times.spent(), _LEAST_FINAL_SHARE * times.all)
-        final = {
-            "preset": FINAL_RECIPE, "seconds": seconds, "class_weights": first.class_weights,
-            "validation_size": first.held_out, **(_GPU_FINAL if on_gpu else {}),
-        }  # fmt: skip
-        larger = FinalRecipe.from_spec(final).batch_size / first.batch_size
-        passes = seconds / first.pass_time.in_batches(larger).seconds(run.best()[0].macs)
+        final["seconds"] = max(times.all - times.spent(), _LEAST_FINAL_SHARE * times.all)
+        passes = final["seconds"] / time_of.seconds(run.best()[0].macs)
         final["translation"] = min(first.side // 8, int(passes / _PASSES_A_PIXEL))
         networks = min(together, len(run.summary.best))
         replace_json(plan, {"given": given, "recipe": final, "networks": networks})
         tell(
             f"Tried {len(run.networks)} networks in {duration(times.spent())}; the final training "
-            f"has {duration(seconds)}, about {passes:,.0f} passes."
+            f"has {duration(final['seconds'])}, about {passes:,.0f} passes."
         )
     decided, run = _decided(plan), Run(run_dir)
     if decided["hours"] != hours:
@@ -189,11 +201,11 @@ class _Time:
         return self._before + self._clock() - self._started
 
 
-def _most_macs(first: First, seconds: float, asked: int | None) -> int:
+def _most_macs(first: int, time_of: PassTime, seconds: float, space: Mapping[str, Any]) -> int:
     """Of a network whose final training still has enough passes in a time; at most as asked."""
-    affordable = first.pass_time.macs((1 - SEARCH_SHARE) * seconds / _LEAST_PASSES)
-    most = max(int(_DEARER * first.evaluation.macs), affordable)
-    return most if asked is None else min(most, asked)
+    affordable = time_of.dearest((1 - SEARCH_SHARE) * seconds / _LEAST_PASSES)
+    most = max(int(_DEARER * first), affordable)
+    return most if space.get("max_macs") is None else min(most, space["max_macs"])
 
 
 def _lookahead(run_dir: Path, together: int) -> int | None:
@@ -201,12 +213,6 @@ def _lookahead(run_dir: Path, together: int) -> int | None:
     if (run_dir / RUN_FILE).is_file():
         return None
     return 1 if together == 1 else 2 * together
-
-
-def _share(first: First, seconds: float) -> float:
-    """Of a time, for the search: none beyond the first network if the time is very short."""
-    passes = (1 - SEARCH_SHARE) * seconds / first.pass_seconds
-    return 0.0 if passes < _TOO_FEW_PASSES else SEARCH_SHARE
 
 
 def _until(times: _Time, share: float, follow: FollowInTime) -> Follow:

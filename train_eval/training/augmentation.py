@@ -39,8 +39,8 @@ def augment(images: Tensor, mirror: bool, translation: int, colour: float = 0.0)
     """
     count, channels, size, _ = images.shape
 
-    def drawn(numbers: Tensor) -> Tensor:  # without waiting for what a GPU still does
-        return numbers.to(images.device, non_blocking=True)
+    def drawn(numbers: Tensor) -> Tensor:  # without waiting for what CUDA still does
+        return numbers.to(images.device, non_blocking=images.device.type == "cuda")
 
     if mirror:
         mirrored = drawn(torch.rand(count) < 0.5).view(-1, 1, 1, 1)

@@ -62,7 +62,7 @@ class WeightAverage:
 
     @torch.no_grad()
     def follow(self, network: nn.Module) -> None:
-        """One more step; on a GPU one launch of a kernel."""
+        """One more step; on a GPU the weights are one launch of a kernel."""
         self.steps += 1
         decay = min(self._decay, self.steps / (self.steps + 9))
         means, values = list[Tensor](), list[Tensor]()

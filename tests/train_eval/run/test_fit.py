@@ -1,5 +1,6 @@
 """From images to a tested network: in time, within limits, again after it was stopped."""
 
+import contextlib
 import itertools
 import json
 
@@ -13,7 +14,8 @@ from gym_cnnarch.space.shapes import count_parameters
 from tests.helpers.commands import cnnarch
 from tests.helpers.pictures import write_images
 from train_eval.data.sources import own_image_size
-from train_eval.records.run_directory import recorded_images
+from train_eval.records.run_directory import STORE, recorded_images
+from train_eval.records.store import Store
 from train_eval.run import fit as fit_module
 from train_eval.run.first import PassTime, absolute_name
 from train_eval.run.fit import fit
@@ -80,30 +82,45 @@ def test_no_network_is_dearer_than_was_decided(fitted):
 @pytest.mark.parametrize(
     ("large", "seconds", "macs"),
     [
-        (None, 8.0, 500),  # in proportion
-        ((50, 1.0), 8.0, 500),  # no larger: nothing is learned from it
-        ((1100, 12.0), 5.0, 900),  # 3 more seconds of 300 more MACs ...
-        ((1100, 1.0), 2.1363636, 17700),  # noise: as if half of the large one's were launches
+        (None, (1.0, 8.0), 500),  # in proportion
+        ((50, 1.0), (1.0, 8.0), 500),  # no larger: nothing is learned from it
+        ((1100, 12.0), (1.5, 5.0), 900),  # a hundredth of a second each beyond 100
+        ((1100, 102.0), (1.0, 32.0), 180),  # dearer than in proportion
+        ((1100, 1.0), (1.977, 2.136), 17_700),  # noise: as if half of the large one's were launches
     ],
 )
 def test_the_time_of_a_pass_is_a_line_through_what_was_measured(large, seconds, macs):
     line = PassTime.through((100, 2.0), large)
     assert line.seconds(100) == pytest.approx(2.0)
-    assert line.seconds(400) == pytest.approx(seconds)
-    assert line.macs(10.0) == pytest.approx(macs, abs=1)
-    assert line.macs(0.0) == 0
-    assert line.in_batches(4).seconds(400) == pytest.approx(seconds - 0.75 * line.fixed)
+    assert (line.seconds(50), line.seconds(400)) == pytest.approx(seconds, abs=1e-3)
+    assert line.dearest(10.0) == pytest.approx(macs, abs=1)
+    assert line.dearest(0.0) == 0
+    for allowed in (0.5, 1.0, 1.9, 2.0, 3.0, 50.0):
+        assert line.dearest(allowed) == 0 or line.seconds(line.dearest(allowed)) <= allowed
+
+
+def test_larger_batches_have_fewer_launches():
+    line = PassTime.through((100, 2.0), (1100, 12.0)).in_batches(4)  # of 2 seconds one is launches
+    assert (line.seconds(100), line.seconds(1100)) == pytest.approx((1.25, 11.25))
+    alike = PassTime.through((100, 2.0), None)
+    assert alike.in_batches(4) == alike
 
 
 def test_on_a_gpu_networks_are_wider_and_batches_larger(file, tmp_path, monkeypatch):
     monkeypatch.setattr(fit_module, "find_device", lambda name: torch.device("cuda"))
-    run = fit(
-        str(file), hours=0.02 / 3600, run_dir=tmp_path / "run", recipe=SHORT, executor="inline",
-        device="cpu",
-    )  # fmt: skip
+    given = {
+        "hours": 0.02 / 3600, "run_dir": tmp_path / "run", "recipe": SHORT, "executor": "inline",
+        "device": "cpu",
+    }  # fmt: skip
+    run = fit(str(file), **given)
     first = Architecture.parse(run.networks[0].architecture)
     assert first.layers[0] == Conv(64, 3)
     assert json.loads((run.run_dir / "fit.json").read_text())["recipe"]["batch_size"] == 128
+    with contextlib.closing(Store(run.run_dir / STORE)) as store:
+        trained = list(store.evaluations(run.summary.settings.task))
+    assert len(trained) == 3  # the first one twice, and a large one
+    monkeypatch.setattr(fit_module, "first_network", None)  # is asked for nothing any more
+    assert fit(str(file), **given).final == run.final
 
 
 def test_other_hours_are_another_run(fitted, file):

@@ -80,7 +80,14 @@ def test_the_first_networks_and_some_later_ones_have_no_parent():
 def test_layers_that_are_no_longer_legal_are_drawn_anew():
     agent = taught(0, edited=1.0)
     mask = np.array([False, False, False, False, True])
-    assert [agent.act(np.array([i, 0]), mask) for i in range(4)] == [4] * 4
+    for kind in (bool, np.int8):  # Gymnasium's masks are of the latter
+        assert [agent.act(np.array([i, 0]), mask.astype(kind)) for i in range(4)] == [4] * 4
+
+
+def test_an_episode_that_is_not_learned_leaves_no_plan_behind():
+    agent = taught(0, edited=1.0)
+    begun = [agent.act(np.array([0, 0]), ALL) for _ in range(200)]
+    assert {network[0] for network in BEST} <= set(begun)
 
 
 def test_it_climbs():

@@ -93,6 +93,21 @@ def test_the_average_is_that_of_the_steps():
     assert average.network.weight.item() == pytest.approx(mean)
 
 
+def test_the_average_follows_what_batch_normalisation_counts():
+    network = build_network(SMALL, (1, 8, 8), 10, batch_norm=True)
+    average = WeightAverage(network, 0.5)
+    means = {name: value.clone() for name, value in network.state_dict().items()}
+    for step in range(1, 4):
+        network(torch.randn(16, 1, 8, 8))
+        average.follow(network)
+        decay = min(0.5, step / (step + 9))
+        for name, value in network.state_dict().items():
+            counted = not value.is_floating_point()
+            means[name] = value if counted else decay * means[name] + (1 - decay) * value
+    for name, value in average.network.state_dict().items():
+        assert torch.allclose(value, means[name]), name
+
+
 def test_classes_weigh_the_same():
     data = load_dataset("digits")
     keep = np.concatenate([np.flatnonzero(data.labels == c)[: 10 + 10 * c] for c in range(10)])

@@ -106,15 +106,17 @@ def test_larger_batches_have_fewer_launches():
     assert alike.in_batches(4) == alike
 
 
-def test_on_a_gpu_networks_are_wider_and_batches_larger(file, tmp_path, monkeypatch):
+def test_a_gpu_has_its_own_space_and_larger_batches(file, tmp_path, monkeypatch):
     monkeypatch.setattr(fit_module, "find_device", lambda name: torch.device("cuda"))
+    few = {**fit_module.SPACE, "max_layers": 4, "conv_filters": [24], "fc_neurons": [24]}
+    monkeypatch.setattr(fit_module, "GPU_SPACE", few)  # the real one takes long on a CPU
     given = {
         "hours": 0.02 / 3600, "run_dir": tmp_path / "run", "recipe": SHORT, "executor": "inline",
         "device": "cpu",
     }  # fmt: skip
     run = fit(str(file), **given)
     first = Architecture.parse(run.networks[0].architecture)
-    assert first.layers[0] == Conv(64, 3)
+    assert first.layers[0] == Conv(24, 3)
     assert json.loads((run.run_dir / "fit.json").read_text())["recipe"]["batch_size"] == 128
     with contextlib.closing(Store(run.run_dir / STORE)) as store:
         trained = list(store.evaluations(run.summary.settings.task))

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,9 @@ class BenchmarkCommand(EvaluatorOptions):
         with in_use(self.out / LOCK):
             everything = benchmark.describe(self.out)
             failures = self._execute(benchmark, workers)
+            if len(everything.missing(self.out)) == len(list(everything.pairs())):
+                _tell_failures(failures)  # there is nothing to write a page of
+                sys.exit(1)
             results = collect(everything, self.out)
             write_page(results, self.out, console.this_command())
         for table in tables(results):
@@ -93,9 +97,7 @@ class BenchmarkCommand(EvaluatorOptions):
         console.say(verdict(results).replace("**", ""))
         console.say(f"Page, figures and data: {self.out / PAGE_FILE}")
         if failures:
-            console.note(f"{len(failures)} runs failed:")
-            for pair in failures:
-                console.note(f"  {pair.label}, seed {pair.seed}: {pair.error}")
+            _tell_failures(failures)
             sys.exit(1)
 
     def _benchmark(self, env: CNNArchEnv) -> Benchmark:
@@ -158,6 +160,12 @@ class BenchmarkCommand(EvaluatorOptions):
         except KeyboardInterrupt:
             console.leave(f"Stopped; the runs that are finished are in {self.out}.")
         return failures
+
+
+def _tell_failures(failures: Sequence[Pair]) -> None:
+    console.note(f"{len(failures)} runs failed:")
+    for pair in failures:
+        console.note(f"  {pair.label}, seed {pair.seed}: {pair.error}")
 
 
 def _read_settings(path: Path) -> dict[str, dict[str, Any]]:

@@ -150,6 +150,14 @@ def collect_again(out):
     return collect(Benchmark.load(out), out)
 
 
+def test_where_all_fail_they_are_named_and_there_is_no_page(capsys, tmp_path, table):
+    arguments = ("--agents", "nobody", "--seeds", 1, "--budget", 5)
+    status, out, err = cnnarch(capsys, *benchmark(table, tmp_path / "out", *arguments))
+    assert (status, out) == (1, "")
+    assert "1 runs failed:\n  nobody, seed 0: No agent 'nobody'" in err
+    assert "should not have happened" not in err
+
+
 def test_failures_are_named_and_the_others_go_on(capsys, tmp_path, table):
     module = "tests.train_eval.benchmark.test_benchmark"
     settings = tmp_path / "agents.json"

@@ -11,6 +11,7 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+from command import run
 from rich.console import Console
 from rich.table import Table as Grid
 
@@ -61,4 +62,4 @@ def until(agent: AgentResult, best: str) -> tuple[str, str, str]:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from command import run
 from torch import nn
 
 from gym_cnnarch import Architecture, SearchSpace
@@ -178,5 +179,5 @@ def main() -> None:
 
 if __name__ == "__main__":
     started = time.monotonic()
-    main()
+    run(main)
     print(f"{time.monotonic() - started:.0f} seconds")

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from command import run
 
 from train_eval import load_network, run_search
 from train_eval.data.sources import load_train_and_test
@@ -61,4 +62,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from command import run
 from sklearn.ensemble import RandomForestRegressor
 
 from gym_cnnarch import Architecture, shapes
@@ -125,7 +126,9 @@ def replay(networks: Sequence[Finished], rule: Rule, lookahead: int = 1) -> Repl
     )
 
 
-def print_replays(networks: list[Finished], orders: int, lookahead: int, folder: Path) -> None:
+def print_replays(
+    networks: list[Finished], orders: int, lookahead: int, folder: Path | None
+) -> None:
     print(
         "| rule | order | times fewer epochs | best kept | best five kept | of five, mean "
         "| error | bias | driver s |\n|---|---|--:|--:|--:|--:|--:|--:|--:|"
@@ -156,7 +159,8 @@ def print_replays(networks: list[Finished], orders: int, lookahead: int, folder:
         axes.legend()
         return True
 
-    draw_figures({"early_stopping": draw}, folder, height=3.4)
+    if folder is not None:
+        draw_figures({"early_stopping": draw}, folder, height=3.4)
 
 
 def print_prediction(networks: list[Finished], splits: int) -> None:
@@ -194,7 +198,7 @@ def main() -> None:
     parser.add_argument("--orders", type=int, default=20, help="of each kind (default: 20)")
     parser.add_argument("--splits", type=int, default=10, help="for R-squared (default: 10)")
     parser.add_argument("--lookahead", type=int, default=1, help="of the search (default: 1)")
-    parser.add_argument("--figure", type=Path, default=Path(), help="folder of early_stopping.svg")
+    parser.add_argument("--figure", type=Path, help="folder for early_stopping.svg")
     arguments = parser.parse_args()
     networks = read(arguments.curves, arguments.dataset)
     means = np.mean(
@@ -212,4 +216,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

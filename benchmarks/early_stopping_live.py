@@ -22,6 +22,7 @@ from pathlib import Path
 from statistics import mean
 
 import torch
+from command import run
 
 from gym_cnnarch import Architecture
 from train_eval import Run, run_search
@@ -118,4 +119,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -2,7 +2,7 @@
 
 After the paper's full schedule (2,700 unique networks) on predicted rewards, the Q-values of the
 first layer's convolutions, for lambda = 0 (the paper) and 1, beside the mean reward of the networks
-that began with them; draws them too. Half a minute a run on one core:
+that began with them; draws them too. Seconds a run:
 
     python benchmarks/first_layer_values.py --curves metaqnn_cifar10.csv --out docs/benchmark
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from command import run
 from scipy.stats import spearmanr
 
 from agents import PAPER_SCHEDULE, MetaQNN, roll_out
@@ -81,4 +82,4 @@ def draw(axes: Any, names: list[str], table: dict[float, tuple[Any, Any]]) -> bo
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

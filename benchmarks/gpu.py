@@ -59,6 +59,8 @@ def measure(arguments: argparse.Namespace) -> None:
 
     if arguments.device == "cuda" and not torch.cuda.is_available():
         sys.exit("PyTorch finds no CUDA device here: try --device cpu --tiny.")
+    if "search" in (arguments.only or ()) and not arguments.hours:
+        sys.exit("A search wants to know how long: say it with --hours.")
     if arguments.hours and not arguments.data:
         sys.exit("A search wants real images: name them with --data.")
     console = Console(width=None if sys.stdout.isatty() else 160)

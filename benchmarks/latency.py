@@ -17,6 +17,7 @@ import time
 
 import numpy as np
 import torch
+from command import run
 from numpy.typing import NDArray
 
 from gym_cnnarch import Architecture
@@ -115,4 +116,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -14,6 +14,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import sklearn
+from command import run
 from PIL import Image
 
 CHINA = Path(sklearn.__file__).parent / "datasets/images/china.jpg"
@@ -67,4 +68,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

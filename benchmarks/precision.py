@@ -18,6 +18,7 @@ import time
 import numpy as np
 import torch
 from bare_loop import Setting, seconds_of, step_of
+from command import run
 
 from gym_cnnarch import Architecture
 from gym_cnnarch.space.search_space import SearchSpace
@@ -106,4 +107,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -19,6 +19,7 @@ from concurrent.futures import as_completed
 from pathlib import Path
 
 import numpy as np
+from command import run
 from scipy.stats import spearmanr
 
 from gym_cnnarch import Architecture, InvalidInput
@@ -102,5 +103,5 @@ def choose(
 
 if __name__ == "__main__":
     started = time.monotonic()
-    main()
+    run(main)
     print(f"{time.monotonic() - started:.0f} seconds")

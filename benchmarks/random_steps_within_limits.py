@@ -19,6 +19,7 @@ import time
 
 import gymnasium as gym
 import numpy as np
+from command import run
 
 from gym_cnnarch import Architecture
 from gym_cnnarch.mdp import compile_mdp
@@ -96,4 +97,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

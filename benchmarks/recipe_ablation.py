@@ -15,8 +15,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from command import run
 from scipy.stats import spearmanr
 
+from gym_cnnarch import InvalidInput
 from train_eval.environments import make_env
 from train_eval.training.evaluator import TrainingEvaluator
 
@@ -78,6 +80,10 @@ def main() -> None:
         "epochs": arguments.epochs, "batch_size": arguments.batch_size,
         "validation_size": arguments.validation_size, "train_size": arguments.train_size,
     }  # fmt: skip
+    compared = recipes(base, arguments.translation)
+    unknown = set(arguments.only) - set(compared)
+    if unknown:
+        raise InvalidInput(f"No recipe {min(unknown)!r}: expected some of {', '.join(compared)}.")
     env = make_env(
         "CNNArch-v0", dataset=arguments.dataset, recipe=base, search_space=SPACE, device="cpu"
     )
@@ -86,7 +92,7 @@ def main() -> None:
     reference = None
     print("| recipe | mean | best | test, mean | test of the best | rank correlation | CPU s |")
     print("|---|--:|--:|--:|--:|--:|--:|")
-    for name, recipe in recipes(base, arguments.translation).items():
+    for name, recipe in compared.items():
         if arguments.only and name not in {"long", *arguments.only}:
             continue
         evaluator = TrainingEvaluator(arguments.dataset, recipe=recipe, device="cpu", test=True)
@@ -105,4 +111,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from command import run
 
 from gym_cnnarch import Architecture, Evaluation
 from train_eval import run_search
@@ -72,4 +73,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -24,9 +24,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from command import run
 
 from agents import Episode
-from gym_cnnarch import Architecture
+from gym_cnnarch import Architecture, InvalidInput
 from train_eval.environments import make_env
 from train_eval.search.agents import make_agent, metaqnn_settings
 from train_eval.training.surrogate import SurrogateEvaluator
@@ -44,6 +45,8 @@ class Outcome(NamedTuple):
 
 def make_oracle(store: Path, curves: Path) -> Callable[[str], tuple[float, float]]:
     """Text -> (duration in seconds, reward), remembered."""
+    if not store.is_file():
+        raise InvalidInput(f"There is no store {store}.")
     with sqlite3.connect(store) as db:
         rows = db.execute("SELECT train_seconds FROM evaluations WHERE status = 'ok'").fetchall()
     durations = [seconds for (seconds,) in rows if seconds]
@@ -176,4 +179,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

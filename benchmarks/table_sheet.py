@@ -9,6 +9,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+from command import run
 from scipy.stats import spearmanr
 
 from gym_cnnarch.rewards.table import Table
@@ -59,4 +60,4 @@ def agreement(table: Table, pooled: np.ndarray) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -1,10 +1,13 @@
 """What all tests share."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+SHARED_DATA = Path(
+    os.environ.get("CNNARCH_TEST_DATA", Path(__file__).parents[2] / "shared" / "data")
+)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -2,7 +2,6 @@
 
 import csv
 import re
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -10,8 +9,6 @@ from hypothesis import strategies as st
 
 from gym_cnnarch import Architecture, InvalidInput
 from gym_cnnarch.space.architecture import Conv, FullyConnected, GlobalAveragePool, Pool, Softmax
-
-PUBLISHED = Path(__file__).parents[3] / "shared" / "data"
 
 positive = st.integers(1, 10**6)
 bodies = st.lists(
@@ -72,10 +69,8 @@ def test_the_published_code_s_files_are_read(published, canonical):
         ("metaqnn-svhn-replay.csv", 1_983),
     ],
 )
-def test_every_published_network_is_read_without_its_dropout(file, rows):
-    if not PUBLISHED.is_dir():
-        pytest.skip(f"needs {PUBLISHED}")
-    with (PUBLISHED / file).open(newline="") as lines:
+def test_every_published_network_is_read_without_its_dropout(file, rows, shared_data):
+    with (shared_data / file).open(newline="") as lines:
         texts = [row["net"] for row in csv.DictReader(lines)]
     assert len(texts) == rows
     for text in texts:

@@ -1,7 +1,6 @@
 """Sizes, parameters and MACs against numbers worked out by hand."""
 
 import csv
-from pathlib import Path
 
 import pytest
 
@@ -15,7 +14,6 @@ from gym_cnnarch.space.shapes import (
     pooled_size,
 )
 
-PUBLISHED = Path(__file__).parents[3] / "shared" / "data"
 CIFAR = (3, 32, 32)
 
 # The paper's five best CIFAR-10 networks (Table A1): weights, and millions as printed there.
@@ -138,11 +136,9 @@ def test_a_layer_that_cannot_follow_is_refused_with_the_shape(text):
 
 
 @pytest.mark.parametrize("file", ["metaqnn_cifar10.csv", "metaqnn_svhn.csv"])
-def test_published_weights_are_met_where_pooling_sizes_do_not_matter(file):
+def test_published_weights_are_met_where_pooling_sizes_do_not_matter(file, shared_data):
     """Their pooling sizes are Caffe's, but no weight of a network that ends with GAP sees one."""
-    if not PUBLISHED.is_dir():
-        pytest.skip(f"needs {PUBLISHED}")
-    with (PUBLISHED / file).open(newline="") as lines:
+    with (shared_data / file).open(newline="") as lines:
         rows = [row for row in csv.DictReader(lines) if "GAP" in row["net"]]
     assert len(rows) > 80
     for row in rows:

@@ -59,7 +59,8 @@ class FinalizeCommand(FinalOptions):
     networks: int = 10
     """Number of networks, the best by validation accuracy; none that was stopped early."""
     front: bool = False
-    """Choose among those alone that no smaller network is as good as."""
+    """Choose among those alone to which none is preferable in every objective of the search: in
+    accuracy and parameters, unless it had others."""
     max_latency: float | None = None
     """Choose among those alone whose forward pass takes at most so many milliseconds on this
     machine, which is measured first. Default: no limit."""

@@ -67,9 +67,9 @@ def run_search(
 
     Args:
         env: Id of the environment.
-        agent: ``metaqnn``, ``random_walk``, ``uniform``, ``evolution``, ``reinforce``,
-            ``module:class``, or a new agent; it must be deterministic. None for ``metaqnn``, and
-            ``nsga2`` where the reward is a vector: ``reward=["accuracy", "-parameters"]``.
+        agent: A name that ``cnnarch search --agent`` takes, ``MODULE:CLASS`` or
+            ``PATH/FILE.py:CLASS``, or a new agent; it must be deterministic. None for ``metaqnn``,
+            and ``nsga2`` where the reward is a vector: ``reward=["accuracy", "-parameters"]``.
         budget: Number of unique networks; None for that of the schedule, the paper's 2,700. A run
             whose agent has no schedule goes on if it is asked for more.
         run_dir: Folder of the run.
@@ -77,7 +77,8 @@ def run_search(
         agent_settings: Keyword arguments of an agent that is made by its name.
         store: File of results to share with other runs; None for one in the folder.
         lookahead: Episodes that the agent may act ahead of what it has learned; None for the
-            recorded one, else 1 for one worker and 8 per worker for more.
+            recorded one, else 1 for one worker and 8 per worker for more, at most a quarter of the
+            budget.
         hours: Time after which no further network is begun, those in training being finished; the
             same call goes on for as long again. None for no limit.
         stop_early: The rule that ends trainings early: ``prediction``, ``halving``, or one of

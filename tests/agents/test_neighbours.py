@@ -92,3 +92,50 @@ def test_local_search_begins_with_the_best_of_the_networks_that_it_is_given():
     assert propose(agent) in neighbours(better, ACTIONS, SEQUENCES)
     with pytest.raises(ValueError, match="not all of the space"):
         LocalSearch(ACTIONS, sequences=SEQUENCES, networks=((0,),))
+
+
+@pytest.mark.parametrize("lag", [1, 4, 16])
+def test_local_search_begins_with_its_networks_and_climbs_from_them_however_late_results_are(lag):
+    best = max(EVERY, key=lambda network: len(neighbours(network, ACTIONS, SEQUENCES)))
+    around = neighbours(best, ACTIONS, SEQUENCES)
+    agent = LocalSearch(ACTIONS, seed=1, sequences=SEQUENCES, networks=(best,))
+    met = []
+    while set(met) != {best, *around}:
+        network = propose(agent)
+        assert network == best or network in around
+        met.append(network)
+        if len(met) >= lag:
+            late = met[len(met) - lag]
+            learn(agent, late, float(late == best))
+    assert met[0] == best
+    assert len(met) < len(around) + 3 * lag  # hardly a network twice
+
+
+@pytest.mark.parametrize("lag", [1, 4, 16])
+def test_local_search_waits_for_all_that_it_drew_for_a_start_however_late_results_are(lag):
+    drawn = []
+
+    class Noted(ActionSequences):
+        def sample(self, rng):
+            drawn.append(super().sample(rng))
+            return drawn[-1]
+
+    rewards = dict(zip(EVERY, np.random.default_rng(0).random(len(EVERY)), strict=True))
+    agent = LocalSearch(ACTIONS, seed=1, sequences=Noted(SPACE), initial=3)
+    met, starts, groups = [], [0], [drawn[:3]]
+    for number in range(300):
+        begun = len(drawn)
+        met.append(propose(agent))
+        if len(drawn) == begun + 3:
+            starts.append(number)
+            groups.append(drawn[-3:])
+        if number + 1 >= lag:
+            late = met[number + 1 - lag]
+            learn(agent, late, rewards[late])
+    for start, group in zip(starts[:-1], groups[:-1], strict=True):
+        assert met[start : start + 3] == group
+    assert len(starts) > 3
+    assert min(np.diff(starts)) >= 3 + lag - 1  # the last of a start is learned before the next
+    if lag > 3:
+        best = max(met[:3], key=rewards.__getitem__)
+        assert met[lag + 2] in neighbours(best, ACTIONS, SEQUENCES)

@@ -59,6 +59,7 @@ class LocalSearch:
         self._rewards: dict[Actions, float] = {}
         self._rest: list[int] = []
         self._starts = 0
+        self._present: Actions | None = None
         self._begun: deque[_Begun] = deque()
         self._start(self._drawn())
         if networks:

@@ -15,10 +15,10 @@ _TRIES = 10_000
 def mutate(
     parent: Actions, num_actions: int, sequences: Sequences, rng: np.random.Generator
 ) -> Actions:
-    """A neighbour drawn at random: a layer changed, inserted or removed, each kind equally likely.
+    """A neighbour drawn at random: a layer changed, inserted or removed.
 
-    Drawn again until it is legal. Limits on the cost can leave a parent alone: then any network,
-    drawn uniformly.
+    Each kind is proposed equally often, until a neighbour is legal: removals more often are. Limits
+    on the cost can leave a parent alone: then any network, drawn uniformly.
     """
     for _ in range(_TRIES):
         child = list(parent)

@@ -10,7 +10,8 @@ from agents.base import Episode, Observation
 from agents.random_walk import random_legal
 
 ENVIRONMENT_LEVELS = ((), (1,), (1, 6))
-"""Of this project's environments: nothing, depth, depth and size of the representation."""
+"""Of this project's environments with ``observation="multidiscrete"``, the default: nothing, depth,
+depth and size of the representation."""
 
 
 class ThompsonSampling:
@@ -31,6 +32,7 @@ class ThompsonSampling:
         seed: Seed of all draws.
         levels: For each of the coarser tables, the columns of an observation that tell its states
             apart. The last table, of whole observations, always follows.
+            By default those of ``ENVIRONMENT_LEVELS``.
 
     Raises:
         ValueError: If a column is negative.
@@ -47,6 +49,7 @@ class ThompsonSampling:
             raise ValueError(f"levels name columns of an observation, 0 or more, not {levels}.")
         self.num_actions = num_actions
         self.levels = [list(columns) for columns in levels]
+        self._last_column = max((column for columns in levels for column in columns), default=-1)
         self._rng = np.random.default_rng(seed)
         self._tables: dict[tuple[int, bytes], NDArray[np.float64]] = {}  # sums and visits, (2, A)
         self._rewards: dict[tuple[int, ...], float] = {}  # of the networks, by their actions
@@ -90,5 +93,10 @@ class ThompsonSampling:
     def _keys(self, observation: Observation) -> list[tuple[int, bytes]]:
         """The observation's state in each table, the coarsest first."""
         whole = np.asarray(observation, dtype=np.int64)
+        if len(whole) <= self._last_column:
+            raise ValueError(
+                f"levels name column {self._last_column} of an observation, but it has "
+                f"{len(whole)}: name others, () for none."
+            )
         coarse = [whole[columns].tobytes() for columns in self.levels]
         return list(enumerate([*coarse, whole.tobytes()]))

@@ -2,13 +2,12 @@
 
 import inspect
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from gym_cnnarch.errors import InvalidInput, WrongArguments
 from gym_cnnarch.image_size import side_of
 from gym_cnnarch.registration import DATASET_INPUTS, EVALUATORS
-from gym_cnnarch.rewards.evaluation import Evaluator, import_object
+from gym_cnnarch.rewards.evaluation import Evaluator, absolute_name, import_object
 from gym_cnnarch.space.latencies import in_brief
 from gym_cnnarch.space.search_space import SearchSpace
 
@@ -26,10 +25,7 @@ def full_name(evaluator: str) -> str:
         raise InvalidInput(
             f"No evaluator {evaluator!r}: expected {', '.join(EVALUATORS)} or 'module:attribute'."
         )
-    place, _, attribute = evaluator.rpartition(":")
-    if place.endswith(".py"):
-        return f"{Path(place).expanduser().resolve()}:{attribute}"
-    return EVALUATORS.get(evaluator, evaluator)
+    return EVALUATORS.get(evaluator, absolute_name(evaluator))
 
 
 def make_evaluator(evaluator: str | Evaluator | None, settings: dict[str, Any]) -> Evaluator | None:
@@ -39,8 +35,11 @@ def make_evaluator(evaluator: str | Evaluator | None, settings: dict[str, Any]) 
         InvalidInput: If it is none, or cannot take the settings.
     """
     if not isinstance(evaluator, str):
-        for name in settings.keys() - _SETTINGS:
-            raise WrongArguments(f"The environment got an unexpected keyword argument {name!r}.")
+        for name in settings:
+            if name not in _SETTINGS:
+                raise WrongArguments(
+                    f"The environment got an unexpected keyword argument {name!r}."
+                )
         return None if evaluator is None else _checked(evaluator)
     make = import_object(evaluator)
     try:
@@ -75,6 +74,8 @@ def make_search_space(
     own: SearchSpace | None = getattr(evaluator, "search_space", None)
     if spec is None:
         spec = "metaqnn" if own is None else own
+    elif own is not None and isinstance(spec, Mapping) and "preset" not in spec:
+        spec = {**own.as_spec(), **spec}
     input_shape, num_classes = DATASET_INPUTS.get(str(dataset), (None, None))
     resized = recipe.get("image_size") if isinstance(recipe, Mapping) else None
     if input_shape is not None and resized is not None:

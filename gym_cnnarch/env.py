@@ -21,7 +21,7 @@ from gym_cnnarch.errors import InvalidInput
 from gym_cnnarch.info import InfoKind, full_info, no_result, numeric_info
 from gym_cnnarch.mdp import ObserveSize, Spent, compile_mdp
 from gym_cnnarch.observation import Observation, ObservationKind, make_observer
-from gym_cnnarch.rewards.evaluation import Evaluation, Evaluator
+from gym_cnnarch.rewards.evaluation import Evaluation, Evaluator, absolute_name
 from gym_cnnarch.rewards.objectives import Objectives
 from gym_cnnarch.rewards.reward import Reward, is_vector, make_reward
 from gym_cnnarch.space.architecture import Architecture, Layer
@@ -163,13 +163,14 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
         render_mode: str | None = None,
         **evaluator_settings: Any,
     ) -> None:
+        evaluator_name = full_name(evaluator) if isinstance(evaluator, str) else None
         EzPickle.__init__(
             self,
             search_space=search_space,
-            evaluator=evaluator,
+            evaluator=evaluator_name or evaluator,
             dataset=dataset,
             seed=seed,
-            reward=reward,
+            reward=absolute_name(reward) if isinstance(reward, str) else reward,
             failure_reward=failure_reward,
             invalid_action=invalid_action,
             observe_size=observe_size,
@@ -190,7 +191,7 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
                 f"The seed of the evaluation must be a plain integer of 64 bits, not {seed!r}."
             )
         self.render_mode = render_mode
-        self.evaluator_name = full_name(evaluator) if isinstance(evaluator, str) else None
+        self.evaluator_name = evaluator_name
         self.evaluator_settings = {"dataset": dataset, **evaluator_settings}
         self.evaluator = make_evaluator(self.evaluator_name or evaluator, self.evaluator_settings)
         self.search_space = make_search_space(
@@ -214,6 +215,8 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
             self.reward_dim = len(objectives.names)
         self.evaluation_seed = seed
         self.observe_size: ObserveSize = observe_size
+        self.observe_budget = observe_budget
+        self.observation: ObservationKind = observation
         self.invalid_action = invalid_action
         self._draw_seed = getattr(self.evaluator, "draw_seed", None)
         self._mdp = compile_mdp(self.search_space, observe_size)

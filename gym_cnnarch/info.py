@@ -44,7 +44,7 @@ def numeric_info(
         info["status"] = STATUSES.index(evaluation.status)
     if _has_ranks(space):
         info["rank"] = space.of_any_cost.rank(architecture)
-    return {key: info[key] for key in no_result(space).keys() & info.keys()}
+    return {key: info[key] for key in no_result(space) if key in info}
 
 
 def no_result(space: SearchSpace) -> dict[str, Any]:

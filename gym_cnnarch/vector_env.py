@@ -14,8 +14,10 @@ from gym_cnnarch.env import CNNArchEnv
 from gym_cnnarch.errors import InvalidInput
 from gym_cnnarch.mdp import OBSERVATION_FIELDS, START, compile_mdp
 from gym_cnnarch.observation import Observation
+from gym_cnnarch.rewards.evaluation import Evaluator
 from gym_cnnarch.rewards.table_evaluator import TableEvaluator
 from gym_cnnarch.space.architecture import Architecture, Layer
+from gym_cnnarch.space.search_space import SearchSpace
 from gym_cnnarch.vector_lookup import TableColumns, UniformStreams
 
 Infos = dict[str, Any]
@@ -69,8 +71,6 @@ class CNNArchVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
         frame_mode = None if render_mode is None else render_mode.removesuffix("_list")
         self._env = CNNArchEnv(render_mode=frame_mode, **arguments)
         self.closed = False
-        self.evaluator = self._env.evaluator
-        self.search_space = self._env.search_space
         self.render_mode = render_mode
         self._frames: list[list[Any]] | None = None
         if render_mode != frame_mode:
@@ -81,18 +81,11 @@ class CNNArchVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
         self.single_observation_space = self._env.observation_space
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
-        self._mdp = compile_mdp(self.search_space, self._env.observe_size)
-        self._observer = self._env.observer
         self._no_rewards = np.zeros(num_envs)
         if self._env.objectives:
             self.reward_space = self._env.reward_space  # of one, as in MO-Gymnasium
             self._no_rewards = np.zeros((num_envs, *self.reward_space.shape), np.float32)
-        self._depths = self._mdp.observations[:, OBSERVATION_FIELDS.index("depth")]
-        self._results = None
-        countable = self.search_space.of_any_cost.count() < 2**63
-        if countable and type(self.evaluator) is TableEvaluator:  # a subclass may answer otherwise
-            self._results = TableColumns(self._env, self.evaluator, self._mdp)
-        self._needs_layers = self._results is None or self.render_mode is not None
+        self._tabulate()
         self._streams = UniformStreams(num_envs)
         self._begun = False
         self._ended = np.ones(num_envs, dtype=bool)  # until the first reset of each
@@ -100,6 +93,16 @@ class CNNArchVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
         self._spent = np.zeros((num_envs, self._mdp.num_limits), dtype=np.int64)
         self._ranks = np.zeros(num_envs, dtype=np.int64)
         self._actions = np.zeros((num_envs, self.search_space.max_layers + 1), dtype=np.int64)
+
+    @property
+    def evaluator(self) -> Evaluator | None:
+        """What all environments ask."""
+        return self._env.evaluator
+
+    @property
+    def search_space(self) -> SearchSpace:
+        """The space of all environments."""
+        return self._env.search_space
 
     def reset(
         self,
@@ -202,6 +205,27 @@ class CNNArchVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
             return tuple(self._frame(i) for i in range(self.num_envs))
         collected, self._frames = self._frames, [[] for _ in range(self.num_envs)]
         return tuple(collected)
+
+    def _tabulate(self) -> None:
+        """Makes the arrays that follow from the arguments."""
+        self._mdp = compile_mdp(self.search_space, self._env.observe_size)
+        self._observer = self._env.observer
+        self._depths = self._mdp.observations[:, OBSERVATION_FIELDS.index("depth")]
+        self._results = None
+        countable = self.search_space.of_any_cost.count() < 2**63
+        if countable and type(self.evaluator) is TableEvaluator:  # a subclass may answer otherwise
+            self._results = TableColumns(self._env, self.evaluator, self._mdp)
+        self._needs_layers = self._results is None or self.render_mode is not None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but what a copy makes anew, as its evaluator: see ``CNNArchEnv``."""
+        made = ("_mdp", "_observer", "_depths", "_results", "_needs_layers")
+        return {name: value for name, value in self.__dict__.items() if name not in made}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Puts a copy into the copied state."""
+        self.__dict__.update(state)
+        self._tabulate()
 
     def _frame(self, i: int) -> str | NDArray[np.uint8]:
         if self._env.render_mode == "ansi":

@@ -70,8 +70,21 @@ class Evaluation:
                 f"A stopped training has a predicted accuracy, and no other has; came status "
                 f"{self.status} with {self.predicted}."
             )
-        if self.predicted is not None and not 0.0 <= self.predicted <= 1.0:
-            raise InvalidInput(f"A predicted accuracy must be in [0, 1], not {self.predicted}.")
+        for name, values in (
+            ("curve", self.curve),
+            ("test_accuracy", (self.test_accuracy,)),
+            ("predicted", (self.predicted,)),
+        ):
+            _check(name, values, 1.0)
+        for name in ("train_seconds", "learning_rate"):
+            _check(name, (getattr(self, name),), sys.float_info.max)
+
+
+def _check(name: str, values: Iterable[float | None], most: float) -> None:
+    for value in values:
+        if value is not None and not 0.0 <= value <= most:
+            limit = "in [0, 1]" if most == 1 else "finite and at least 0"
+            raise InvalidInput(f"An evaluation's {name} must be {limit}, but is {value}.")
 
 
 def _float(name: str, value: Any) -> float:
@@ -152,6 +165,14 @@ class Evaluator(Protocol):
     def evaluate(self, architecture: Architecture, seed: int = 0) -> Evaluation:
         """Evaluates one architecture; equal seeds give equal results."""
         ...
+
+
+def absolute_name(name: str) -> str:
+    """``path/to/file.py:attribute`` with the absolute path: the same in every folder."""
+    place, separator, attribute = name.rpartition(":")
+    if not (separator and _is_file(place)):
+        return name
+    return f"{Path(place).expanduser().resolve()}:{attribute}"
 
 
 def import_object(name: str) -> Any:

@@ -2,6 +2,7 @@
 
 import inspect
 import math
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -97,6 +98,15 @@ def mnasnet(
             f"A mnasnet reward has a target above 0 and an exponent below 0, not {target!r} and "
             f"{exponent!r}."
         )
+    try:
+        most = (1 / target) ** exponent
+    except OverflowError:
+        most = math.inf
+    if not math.isfinite(most):
+        raise InvalidInput(
+            f"A mnasnet reward of target {target:g} and exponent {exponent:g} is infinite for a "
+            f"small network."
+        )
     return lambda e: float(e.accuracy * (max(getattr(e, cost), 1) / target) ** exponent)
 
 
@@ -165,7 +175,7 @@ def _scalarisation(given: Mapping[str, Any], space: SearchSpace) -> Scalar:
 
 def _is_number(value: Any) -> bool:
     usual = isinstance(value, int | float) and not isinstance(value, bool)
-    return usual and math.isfinite(value)
+    return usual and abs(value) <= sys.float_info.max
 
 
 def _own_reward(name: str) -> Scalar:

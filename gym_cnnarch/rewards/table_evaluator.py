@@ -72,6 +72,8 @@ class TableEvaluator:
     ) -> None:
         if dataset is not None:
             raise InvalidInput(f"A table has its results already: leave out dataset={dataset!r}.")
+        if not isinstance(table, str | Path):
+            raise InvalidInput(f"A table is a name or a file, not {table!r}.")
         self.table = Table.load(find_table(table))
         self.search_space = self.table.space
         self.input_shape = self.search_space.input_shape

@@ -138,7 +138,8 @@ def _tokens(body: str) -> list[tuple[str, list[int]]]:
         if name not in _ARGUMENTS:
             raise InvalidInput(f"{token} is no layer: the layers are C, P, FC, GAP and SM.")
         expected = _ARGUMENTS[name]
-        numbers = [int(a) for a in arguments if re.fullmatch(r"\s*0*[1-9][0-9]{0,8}\s*", a)]
+        written = [re.fullmatch(r"\s*0*([1-9][0-9]{0,8})\s*", argument) for argument in arguments]
+        numbers = [int(found[1]) for found in written if found]
         if len(arguments) != len(expected) or len(numbers) != len(expected):
             raise InvalidInput(
                 f"{name} takes {', '.join(expected)}, positive and of at most 9 digits, "

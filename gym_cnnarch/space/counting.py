@@ -123,8 +123,9 @@ class CountingCosts(Counting[tuple[int, int, int]]):
         numbers = {node: number for number, node in enumerate(budget.steps)}
         self._steps = [
             [
-                (layer, [c // g for c, g in zip(cost, grain, strict=True)], numbers[after])
+                (layer, parts, numbers[after])
                 for layer, (cost, after) in steps.items()
+                if self._within(parts := [c // g for c, g in zip(cost, grain, strict=True)])
             ]
             for steps in budget.steps.values()
         ]
@@ -199,6 +200,10 @@ class CountingCosts(Counting[tuple[int, int, int]]):
         if depth == len(self._keys):
             return 0
         return int(self._ways[depth][node][np.searchsorted(self._keys[depth][node], key)])
+
+    def _within(self, cost: Sequence[int]) -> bool:
+        """Whether a layer alone is within the limits: keys of dearer ones would be too large."""
+        return all(part <= limit for part, limit in zip(cost, self._limits, strict=True))
 
     def _key(self, cost: Sequence[int]) -> int:
         return sum(map(int.__mul__, cost, self._strides))

@@ -1,6 +1,5 @@
 """The limits of search spaces: the named ones, and what can be one."""
 
-import math
 from typing import Any
 
 import numpy as np
@@ -56,7 +55,7 @@ def is_limit(name: str, value: Any) -> bool:
 
 def _is_latency(value: Any) -> bool:
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and math.isfinite(value) and 1 <= value * NANOSECONDS < 2**63
+    return number and 1 / NANOSECONDS <= value < 2**63 / NANOSECONDS
 
 
 def _are_sizes(value: Any) -> bool:

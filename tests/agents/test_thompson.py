@@ -91,3 +91,8 @@ def test_known_networks_in_a_row_make_the_next_layers_random(known):
 def test_columns_are_checked():
     with pytest.raises(ValueError, match="columns of an observation"):
         ThompsonSampling(A, levels=((-1,),))
+
+
+def test_columns_that_observations_do_not_have_are_refused():
+    with pytest.raises(ValueError, match="name column 6 of an observation, but it has 2"):
+        ThompsonSampling(A).act(np.array([0, 0]), np.ones(A))

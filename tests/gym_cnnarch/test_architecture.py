@@ -105,6 +105,7 @@ def test_every_published_network_is_read_without_its_dropout(file, rows, shared_
         ("[FC(1.5), SM(10)]", "FC(1.5)"),
         ("[FC(-8), SM(10)]", "FC(-8)"),
         ("[FC(0), SM(10)]", "FC(0)"),
+        (f"[FC({'0' * 5000}), SM(10)]", "FC(000"),
         ("[FC(eight), SM(10)]", "FC(eight)"),
         ("[C(64,3,1) SM(10)]", "C(64,3,1)"),
         ("[C(64,3,1); SM(10)]", "; SM(10)"),
@@ -132,3 +133,8 @@ def test_an_architecture_ends_with_its_only_terminator(layers):
 @given(bodies, terminators)
 def test_equal_architectures_are_one_key(body, terminator):
     assert len({Architecture((*body, terminator)), Architecture((*body, terminator))}) == 1
+
+
+def test_zeros_before_a_number_are_read_however_many():
+    text = f"[FC({'0' * 5000}64), SM(10)]"
+    assert str(Architecture.parse(text)) == "[FC(64), SM(10)]"

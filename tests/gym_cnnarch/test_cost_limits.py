@@ -209,6 +209,15 @@ def test_sampling_is_uniform_over_the_networks_within_the_limits(problem, limits
     ]
 
 
+def test_layers_far_beyond_a_limit_do_not_disturb_counting():
+    kept = make(SMALL, {"max_parameters": 2000})
+    wide = make(SMALL, {"max_parameters": 2000, "max_macs": 4 * 10**15})  # keys of 63 bits
+    assert wide.count() == kept.count() > 0
+    assert wide.count_up_to(10) == 10
+    last = wide.unrank(wide.count() - 1)
+    assert wide.rank(last) == kept.rank(last) == kept.count() - 1
+
+
 def test_counting_beyond_what_fits_is_one_sentence_and_sampling_goes_on():
     space = SearchSpace(max_layers=9, max_parameters=10**6, max_macs=5 * 10**7)
     drawn = space.sample(np.random.default_rng(0))

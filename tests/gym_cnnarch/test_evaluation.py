@@ -76,6 +76,12 @@ def test_numpy_s_numbers_become_python_s():
         {"message": None},
         {"cached": 1},
         {"test_accuracy": "0.5"},
+        {"test_accuracy": 7.0},
+        {"curve": (0.5, float("nan"))},
+        {"curve": (7.0,)},
+        {"train_seconds": float("nan")},
+        {"train_seconds": -1.0},
+        {"learning_rate": float("inf")},
     ],
 )
 def test_what_no_evaluation_can_hold_is_refused_by_name(wrong):
@@ -115,6 +121,35 @@ def test_a_file_is_found_by_its_path_and_hides_no_module(tmp_path, monkeypatch, 
         import_object(f"{file}:Yours")
     with pytest.raises(InvalidInput, match=r"missing\.py"):
         import_object("missing.py:Mine")
+
+
+def test_a_copied_environment_finds_its_code_from_any_folder(tmp_path, monkeypatch):
+    code = """
+import threading
+from gym_cnnarch import Evaluation
+class Judge:
+    def __init__(self, dataset):
+        self.lock = threading.Lock()  # which nobody can copy
+    def evaluate(self, architecture, seed=0):
+        return Evaluation(0.25, "ok", 1, 1)
+def reward(evaluation):
+    return 2 * evaluation.accuracy
+"""
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "a" / "mine.py").write_text(code)
+    (tmp_path / "b" / "mine.py").write_text("1 / 0")
+    named = {"evaluator": "mine.py:Judge", "reward": "mine.py:reward", "dataset": "digits"}
+    monkeypatch.chdir(tmp_path / "a")
+    env, many = CNNArchEnv("digits", **named), CNNArchVectorEnv(2, search_space="digits", **named)
+    many.reset(seed=0)
+    monkeypatch.chdir(tmp_path / "b")
+    copy, copies = pickle.loads(pickle.dumps(env)), pickle.loads(pickle.dumps(many))
+    copy.reset(seed=0)
+    end = env.action_space.n - 1
+    assert copy.step(end)[1] == 0.5
+    assert copies.step(np.array([end, end]))[1].tolist() == [0.5, 0.5]
+    assert copies.evaluator is not many.evaluator
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,8 @@ def test_scalarisations_by_their_formulas():
         ({"name": "mnasnet", "target": 0}, "a target above 0 and an exponent below 0"),
         ({"name": "mnasnet", "target": 5, "exponent": 0.1}, "an exponent below 0"),
         ({"name": "mnasnet", "target": 5, "cost": "time"}, "parameters or macs, not 'time'"),
+        ({"name": "mnasnet", "target": 1e300, "exponent": -500.0}, "infinite for a small network"),
+        ({"name": "mnasnet", "target": 10**400}, "a target above 0"),
         ({"name": "mnasnet", "goal": 5}, "has the settings target, cost, exponent, but came with"),
     ],
 )

@@ -68,7 +68,7 @@ def test_a_stopped_training_has_the_reward_of_its_predicted_accuracy(own_rewards
 
 @pytest.mark.parametrize(("status", "predicted"), [("stopped", None), ("ok", 0.5), ("stopped", 2)])
 def test_a_stopped_training_has_a_prediction_and_no_other_has(status, predicted):
-    with pytest.raises(InvalidInput, match="predicted accuracy"):
+    with pytest.raises(InvalidInput, match="predicted"):
         Evaluation(0.3, status, 10, 10, predicted=predicted)
 
 

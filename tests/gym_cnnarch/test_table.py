@@ -188,6 +188,7 @@ def test_a_part_of_a_table_has_the_whole_table_s_results(limits, repeat):
     part, whole = env.evaluator, TableEvaluator(repeat=repeat)
     space = env.search_space
     assert part.search_space == space != whole.search_space
+    assert CNNArchEnv(limits, evaluator=EVALUATOR).search_space == space  # of the table's own
     assert part.task == whole.task
     tests = []
     for rank in range(0, space.count(), 1 + space.count() // 200):
@@ -236,6 +237,8 @@ def test_a_space_beyond_the_table_is_refused(file, limits):
 def test_files_that_are_no_tables_are_refused(table, tmp_path):
     with pytest.raises(InvalidInput, match="no table"):
         Table.load(tmp_path / "missing.npz")
+    with pytest.raises(InvalidInput, match="a name or a file, not 5"):
+        TableEvaluator(table=5)
     np.savez(tmp_path / "other.npz", x=np.zeros(3))
     with pytest.raises(InvalidInput, match="no table of results"):
         Table.load(tmp_path / "other.npz")

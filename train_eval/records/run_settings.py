@@ -9,6 +9,7 @@ from typing import Any
 
 from gym_cnnarch import SearchSpace
 from gym_cnnarch.mdp import ObserveSize
+from gym_cnnarch.observation import ObservationKind
 from train_eval.records.plain import field
 
 _TYPES: dict[str, tuple[type, ...]] = {
@@ -24,6 +25,8 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "budget": (int,),
     "lookahead": (int,),
     "stopping": (dict, type(None)),
+    "observe_budget": (bool,),
+    "observation": (str,),
 }  # in JSON
 
 
@@ -45,6 +48,8 @@ class RunSettings:
         budget: Number of unique networks.
         lookahead: The agent acts at episode t having learned the episodes up to t - lookahead.
         stopping: The rule that ends trainings early, and its settings; None for none.
+        observe_budget: Whether the agent sees what is spent of each limit.
+        observation: In which form it sees all this.
     """
 
     env: str
@@ -60,6 +65,8 @@ class RunSettings:
     budget: int
     lookahead: int
     stopping: dict[str, Any] | None = None
+    observe_budget: bool = False
+    observation: ObservationKind = "multidiscrete"
 
     def as_json(self) -> dict[str, Any]:
         """Plain data; lists where Python has tuples.

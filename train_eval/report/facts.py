@@ -68,6 +68,8 @@ def command(summary: Summary) -> str:
         return ""
     if (settings.failure_reward, settings.evaluation_seed) != (0.0, 0):
         return ""
+    if settings.observe_budget or settings.observation != "multidiscrete":
+        return ""
     if stopping.pop("kernel", "rbf") != "rbf":
         return ""
     known = recorded_images(Path(summary.run_dir))

@@ -99,7 +99,8 @@ def _agent(summary: Summary) -> MetaQNN | None:
     """For runs of MetaQNN, and published ones, an agent that has learned their episodes."""
     settings = summary.settings
     made_by = {"name": "metaqnn"} if settings.agent["name"] == IMPORTED else settings.agent
-    if made_by["name"] != "metaqnn":
+    plain = not settings.observe_budget and settings.observation == "multidiscrete"
+    if made_by["name"] != "metaqnn" or not plain:  # else it learned from other observations
         return None
     agent = make_agent(made_by, settings.space, settings.seed)
     if not isinstance(agent, MetaQNN):

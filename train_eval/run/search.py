@@ -24,6 +24,7 @@ from train_eval.records.run_directory import (
 from train_eval.records.run_file import RunData
 from train_eval.run.run import Run
 from train_eval.search.agents import (
+    AGENTS,
     check_takes_vectors,
     default_agent,
     make_agent,
@@ -155,6 +156,8 @@ def _agent(
     vector = bool(env.objectives)
     agent = default_agent(vector) if agent is None else agent
     if isinstance(agent, str):
+        if agent in AGENTS and env.observation != "multidiscrete":
+            raise InvalidInput(f"The agent {agent} reads observation='multidiscrete', the default.")
         if USUAL in given.get("networks", ()):
             given = {**given, "networks": _usual(env.search_space)}
         settings = search_settings(agent, budget, given)

@@ -98,8 +98,10 @@ class Search:
         self.settings, self.executor, self.workers = settings, executor, workers
         self._proposal = _Proposal()
         self._env = CNNArchEnv(
-            env.search_space, self._proposal, invalid_action="raise", observe_size=env.observe_size
-        )
+            env.search_space, self._proposal, invalid_action="raise",
+            observe_size=env.observe_size, observe_budget=env.observe_budget,
+            observation=env.observation,
+        )  # fmt: skip
         self._reward_function = env.reward_function
         self._agent = agent
         self._evaluate = evaluate

@@ -28,10 +28,14 @@ def run_settings(
         stopping: See ``RunSettings``.
 
     Raises:
-        InvalidInput: If the environment has no evaluator.
+        InvalidInput: If the environment has no evaluator, or observations that are no arrays.
     """
     if env.spec is None or env.evaluator is None:
         raise InvalidInput("A search needs an environment with an id and an evaluator.")
+    if env.observation == "dict":
+        raise InvalidInput(
+            "Agents of a search read arrays: observation='multidiscrete' or 'onehot'."
+        )
     kwargs = env.spec.kwargs
     return RunSettings(
         env=env_id or env.spec.id,
@@ -47,6 +51,8 @@ def run_settings(
         budget=env.search_space.count_up_to(budget),
         lookahead=lookahead,
         stopping=stopping,
+        observe_budget=env.observe_budget,
+        observation=env.observation,
     )
 
 

@@ -17,6 +17,7 @@ from tests.helpers.made_up_tables import make_table
 from train_eval.environments import make_env
 from train_eval.parallel.executors import InlineExecutor
 from train_eval.records.run_directory import open_run
+from train_eval.run.search import run_search
 from train_eval.search import search as search_module
 from train_eval.search.agents import make_agent, metaqnn_settings
 from train_eval.search.search import Search
@@ -318,3 +319,41 @@ def test_what_is_looked_up_is_written_in_batches_and_retraced(tmp_path):
     assert len(evaluations) == env.search_space.count()
     assert stopped == whole[:250]
     assert run("stopped", None) == (whole, evaluations)
+
+
+@pytest.mark.parametrize(
+    ("shown", "shape"),
+    [({}, (8,)), ({"observe_budget": True}, (9,)), ({"observation": "onehot"}, None)],
+)
+def test_a_search_s_agent_sees_what_the_environment_shows(tmp_path, shown, shape):
+    """And the run says so: other observations are another run."""
+    seen = []
+
+    class Looks(RandomWalk):
+        def act(self, observation, action_mask):
+            seen.append(observation)
+            return super().act(observation, action_mask)
+
+    limits = {"preset": "small", "max_parameters": 3000}
+    env = make_env("CNNArch-CIFAR10Table-v0", search_space=limits, **shown)
+    agent = Looks(env.action_space.n, seed=0)
+    run = run_search(
+        "CNNArch-CIFAR10Table-v0", agent, 3, search_space=limits, run_dir=tmp_path / "run", **shown
+    )
+    assert all(env.observation_space.contains(observation) for observation in seen)
+    assert shape in (None, seen[0].shape)
+    plain = run.summary.settings.as_json()
+    assert {name: plain.get(name) for name in shown} == shown
+    assert shown or not {"observe_budget", "observation"} & plain.keys()
+
+
+def test_agents_that_read_fields_are_not_given_onehot_observations(tmp_path):
+    for agent, form, reason in (
+        ("thompson", "onehot", "thompson reads observation='multidiscrete'"),
+        ("metaqnn", "dict", "reads observation='multidiscrete'"),
+        (RandomWalk(13), "dict", "read arrays"),
+    ):
+        with pytest.raises(InvalidInput, match=reason):
+            run_search(
+                "CNNArch-CIFAR10Table-v0", agent, 3, observation=form, run_dir=tmp_path / "run"
+            )

@@ -1,8 +1,10 @@
 """Comparing agents: all pairs of agent and seed, in parallel, each kept when it is finished."""
 
 import dataclasses
+import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from concurrent.futures import BrokenExecutor, as_completed
 from dataclasses import asdict, dataclass
@@ -65,6 +67,16 @@ class Benchmark:
     max_episodes: int
     trains: bool = False
     first_seed: int = 0
+
+    def __post_init__(self) -> None:
+        by_folder: dict[str, str] = {}
+        for label in self.agents:
+            other = by_folder.setdefault(_folder_of(label), label)
+            if other != label:
+                raise InvalidInput(
+                    f"The labels {other!r} and {label!r} would share the folder of their runs: "
+                    f"name one of them otherwise."
+                )
 
     @classmethod
     def load(cls, folder: Path) -> "Benchmark":
@@ -197,7 +209,16 @@ def _read_description(path: Path) -> dict[str, Any]:
 
 def result_file(folder: Path, pair: Pair) -> Path:
     """The file of one pair's result."""
-    return folder / "runs" / pair.label.replace(":", "-") / f"{pair.seed}.csv.gz"
+    return folder / "runs" / _folder_of(pair.label) / f"{pair.seed}.csv.gz"
+
+
+def _folder_of(label: str) -> str:
+    """The label as the name of a folder on any system; those that are none get a hash."""
+    usual = label.replace(":", "-")
+    name = re.sub(r"[^\w.-]", "-", usual, flags=re.ASCII)
+    if name == usual and not name.startswith("."):
+        return name
+    return f"{name.strip('.-')}-{hashlib.sha256(label.encode()).hexdigest()[:8]}"
 
 
 def _execute(pair: Pair, run: AgentRun, path: Path) -> Pair:

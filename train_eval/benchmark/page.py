@@ -6,11 +6,13 @@ import math
 import os
 from pathlib import Path
 
+from gym_cnnarch.files import replace_file
 from train_eval.benchmark.benchmark import BENCHMARK_FILE
 from train_eval.benchmark.figures import draw, illegal_over_time
 from train_eval.benchmark.results import Results
 from train_eval.benchmark.run import Found
 from train_eval.benchmark.tables import Table, tables, verdict
+from train_eval.records.kept import plain_text
 from train_eval.records.machine import processor, versions
 
 RESULTS_FILE = "results.csv"
@@ -29,12 +31,12 @@ def write_page(results: Results, folder: Path, command: str) -> None:
     """Writes results.csv, the figures and benchmark.md; equal results give equal files."""
     _write_csv(results, folder / RESULTS_FILE)
     drawn = draw(results, folder) if results.agents else []
-    (folder / PAGE_FILE).write_text(_page(results, drawn, command))
+    replace_file(folder / PAGE_FILE, plain_text(_page(results, drawn, command)).encode())
 
 
 def _write_csv(results: Results, path: Path) -> None:
     """One row per run."""
-    with path.open("w", newline="") as file:
+    with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(
             [

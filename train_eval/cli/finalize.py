@@ -133,8 +133,11 @@ class TransferCommand(FinalOptions):
         from train_eval.final.transfer import for_classes, transfer
 
         results = final_results(self.run_dir)
-        if results is None:
-            raise InvalidInput(f"{self.run_dir} is not finalized: run cnnarch finalize first.")
+        if results is None or not results.networks:
+            raise InvalidInput(
+                f"{self.run_dir} has no network that was trained to its end: run cnnarch finalize "
+                f"first."
+            )
         best = results.networks[0]
         weights = self.run_dir / FINAL_FOLDER / f"{best.name}.safetensors"
         card = load_network(weights).card

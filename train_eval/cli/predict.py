@@ -13,6 +13,7 @@ import tyro
 from gym_cnnarch import InvalidInput
 from train_eval.cli.options import check_positive
 from train_eval.output import console
+from train_eval.records.kept import plain_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,7 +62,7 @@ class PredictCommand:
         if self.json:
             print(json.dumps(entries, indent=2))
         elif self.csv:
-            print(_csv(entries, min(self.top, len(classifier.class_names))), end="")
+            print(plain_text(_csv(entries, min(self.top, len(classifier.class_names)))), end="")
         if unread:
             console.note(f"{unread} of {len(paths)} images could not be read.")
             sys.exit(1 if unread < len(paths) else 2)

@@ -27,6 +27,7 @@ __all__ = [
     "load_own_validation",
     "load_train_and_test",
     "stratified_split",
+    "stratified_subset",
 ]
 
 Part = Literal["train", "validation", "test"]
@@ -235,6 +236,47 @@ def stratified_split(
             f"for {purpose} ({error}): choose another size in the recipe."
         ) from error
     return np.sort(kept), np.sort(out)
+
+
+def stratified_subset(
+    labels: NDArray[np.int64], size: int, purpose: str, names: Sequence[str] | None = None
+) -> NDArray[np.int64]:
+    """Chooses some of 0..N-1, sorted, the class balance kept; of every class at least one.
+
+    Nothing is asked of those that are left out.
+
+    Args:
+        labels: (N,) int64.
+        size: Number to choose, fewer than N.
+        purpose: What they are for, for the message.
+        names: The classes' names, for the message.
+
+    Raises:
+        InvalidInput: If there are more classes than are to be chosen.
+    """
+    classes, counts = np.unique(labels, return_counts=True)
+    if min(len(labels) - size, size) >= len(classes) and counts.min() > 1:
+        _, drawn = stratified_split(labels, size, purpose, names)
+        if len(np.unique(labels[drawn])) == len(classes):
+            return drawn
+    if size < len(classes):
+        raise InvalidInput(
+            f"Cannot take {size} of {len(labels)} images of {len(classes)} classes for {purpose}: "
+            f"choose a larger size in the recipe."
+        )
+    shares = counts * (size / len(labels))
+    quotas = np.maximum(np.floor(shares).astype(int), 1)
+    while quotas.sum() != size:  # by the largest remainder
+        change = 1 if quotas.sum() < size else -1
+        possible = quotas < counts if change > 0 else quotas > 1
+        lacking = np.where(possible, change * (shares - quotas), -np.inf)
+        quotas[lacking.argmax()] += change
+    rng = np.random.default_rng(0)
+    chosen = [
+        rng.choice(np.flatnonzero(labels == each), quota, replace=False)
+        for each, quota in zip(classes, quotas, strict=True)
+    ]
+    return np.sort(np.concatenate(chosen))
 
 
 def _digits(part: Part, image_size: ImageSize | None) -> ImageData:

@@ -15,6 +15,7 @@ from train_eval.data.sources import (
     load_dataset,
     load_own_validation,
     stratified_split,
+    stratified_subset,
 )
 from train_eval.final.recipe import FinalRecipe
 from train_eval.records.machine import versions
@@ -54,7 +55,7 @@ class FinalData:
             )
             self.validation = Images(data, held_out, device)
         if recipe.train_size is not None and recipe.train_size < len(chosen):
-            _, some = stratified_split(
+            some = stratified_subset(
                 data.labels[chosen], recipe.train_size, "the final training", data.class_names
             )
             chosen = chosen[some]

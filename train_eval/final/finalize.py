@@ -83,7 +83,7 @@ def finalize(
         workers: Networks to train at a time; None for one per GPU, or per core without GPUs.
         onnx: Whether to export each network to ONNX too.
         watch: Told how it goes.
-        front: Whether to choose among those alone that no smaller network is as good as.
+        front: Whether to choose among those alone to which none is preferable in every objective.
         hours: Time for all trainings, of which each has an equal part, in place of the recipe's
             epochs; None for those.
         max_latency: Most milliseconds of a forward pass on this machine, which is measured first;
@@ -120,7 +120,9 @@ def finalize(
         recipe = dataclasses.replace(recipe, seconds=3600 * hours / turns)
     task = final_task(evaluator, recipe, place, chosen)
     ended = train_all(chosen, task, seed, workers, watch)
-    results = evaluate(chosen, place, ended, len(evaluator.data.validation), test, ensemble, device)
+    same_metric = task.recipe.metric == evaluator.recipe.metric
+    searched_images = len(evaluator.data.validation) if same_metric else None
+    results = evaluate(chosen, place, ended, searched_images, test, ensemble, device)
     write_results(place, results, onnx)
     good = [row.architecture for row in results.networks]
     write_latencies(place, results, measure_latencies(summary, good, device, latency_batch))
@@ -241,5 +243,7 @@ def _outcome_of(future: Future[Final]) -> Final:
     """How a training ended; one that cannot be done does not end the others."""
     try:
         return future.result()
-    except (WorkerDied, WorkerHung, MemoryError, RuntimeError) as error:
+    except InvalidInput:
+        raise
+    except (WorkerDied, WorkerHung, MemoryError, RuntimeError, ValueError) as error:
         return Final("error", (), 0.0, str(error).partition("\n")[0])

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from train_eval.final.checkpoint import EpochResult
 from train_eval.final.recipe import FinalRecipe
+from train_eval.training.batches import shuffled_batches
 from train_eval.training.device import Stopwatch
 
 _ROUNDS = 40  # of a training by seconds, at most
@@ -47,7 +48,9 @@ class Pace:
         """Of an epoch (0, 1, ...), the learning rate and the positions of each batch's images."""
         recipe, began, begun = self._recipe, self.share, False
         while True:
-            order = torch.randperm(self._images).to(self._device).split(recipe.batch_size)
+            order = shuffled_batches(
+                self._images, recipe.batch_size, bool(recipe.batch_norm), self._device
+            )
             for number, positions in enumerate(order):
                 share = self.share
                 if share is None:

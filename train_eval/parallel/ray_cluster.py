@@ -111,6 +111,8 @@ class RayExecutor(Executor):
         """Starts what waits, as far as it may; the lock is held."""
         while self._waiting and self._running < self.workers:
             future, task, arguments = self._waiting.popleft()
+            if not future.set_running_or_notify_cancel():
+                continue
             self._running += 1
             reference = self._references[future] = self._evaluate.remote(task, *arguments)
             finish = functools.partial(self._finish, future)

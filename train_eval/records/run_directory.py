@@ -20,8 +20,6 @@ from train_eval.records.store import Store
 RUN_FILE = "run.json"
 STORE = "store.sqlite"
 LOCK = "cnnarch.lock"
-FIT_FILE = "fit.json"
-"""What ``fit`` decided of the final training."""
 
 
 _NO_DATA = RunData()
@@ -61,14 +59,18 @@ def open_run(
             _check_same_run(run_dir, known, settings)
         store = _open_known(store_path or known.store_path(run_dir), known)
         _take_over(store, known.run, run_dir)
+        if store_path and known.store_path(run_dir) != Path(place := _location(store_path)):
+            known = replace(known, store=place)  # it was moved
+            replace_json(run_dir / RUN_FILE, known.as_json())
         if goes_on:
+            _take_over(store, settings.run, run_dir)
             _go_on(store, run_dir, known, settings)
         return store
     store = Store(store_path or run_dir / STORE)
     store.check()
     store.add_run(settings, made_with(workers), str(run_dir.resolve()))
     _take_over(store, settings.run, run_dir)
-    location = str(store_path.expanduser().resolve()) if store_path else STORE
+    location = _location(store_path) if store_path else STORE
     begun = RunFile(location, settings.run, settings, data)
     replace_json(run_dir / RUN_FILE, begun.as_json())
     return store
@@ -153,6 +155,10 @@ def _take_over(store: Store, run: str, run_dir: Path) -> None:
             f"name another store."
         )
     store.move_run(run, str(run_dir.resolve()))
+
+
+def _location(store_path: Path) -> str:
+    return str(store_path.expanduser().resolve())
 
 
 def _is_locked(run_dir: Path) -> bool:

@@ -49,9 +49,10 @@ class StoreError(Exception):
 class Store:
     """Evaluations, runs and episodes.
 
-    One connection, for one thread at a time. It uses a rollback journal with full synchronisation:
-    a call that returned has reached the disk. WAL mode is avoided, since it fails on network file
-    systems and SQLite before 3.51.3 can corrupt a WAL file that two connections share.
+    One connection, for one thread at a time. It uses a rollback journal with extra synchronisation,
+    of its folder too: a call that returned has reached the disk. WAL mode is avoided, since it
+    fails on network file systems and SQLite before 3.51.3 can corrupt a WAL file that two
+    connections share.
 
     Each row has a digest of its values, which is checked when the row is read.
 
@@ -72,7 +73,7 @@ class Store:
             self._db = sqlite3.connect(
                 path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
-            self._db.execute("PRAGMA synchronous = FULL")
+            self._db.execute("PRAGMA synchronous = EXTRA")
             self._db.create_function("digest", -1, lambda *row: digest(row), deterministic=True)
             self._prepare()
         except (*_UNREADABLE, OSError) as error:
@@ -218,12 +219,13 @@ class Store:
     def finish_run(self, run: str) -> None:
         """Records that a run came to its end."""
         with self.transaction():
-            ((finished, count),) = self._read(
+            ((finished, recorded, count),) = self._read(
                 "SELECT (SELECT finished_at FROM runs WHERE run = :run),"
+                " (SELECT episodes FROM runs WHERE run = :run),"
                 " (SELECT count(*) FROM episodes WHERE run = :run)",
                 {"run": run},
             )
-            if finished is None:
+            if finished is None or recorded != count:
                 self._change_run(run, finished_at=now(), episodes=count)
 
     def copy_run(self, run: str, settings: RunSettings) -> None:
@@ -273,8 +275,9 @@ class Store:
         rows = self._read(f"{_SELECT['episodes']} WHERE run = ? ORDER BY number", (run,))
         episodes = [self._decoded(row, episode_of) for row in rows]
         record = self.find_run(run)
-        expected = len(episodes) if record is None or record.episodes is None else record.episodes
-        if [episode.number for episode in episodes] != list(range(expected)):
+        least = (record.episodes or 0) if record is not None else 0  # a run may go on after its end
+        numbers = [episode.number for episode in episodes]
+        if numbers != list(range(len(numbers))) or len(numbers) < least:
             raise self._damaged(f"episodes of the run {run} are missing")
         return episodes
 

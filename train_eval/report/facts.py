@@ -9,7 +9,8 @@ from typing import Any
 from gym_cnnarch.rewards.reward import is_vector
 from train_eval.data.image_data import Reading
 from train_eval.records.final_results import FinalResults
-from train_eval.records.run_directory import FIT_FILE, recorded_images
+from train_eval.records.fit_plan import FitPlan
+from train_eval.records.run_directory import recorded_images
 from train_eval.records.summary import Summary
 from train_eval.report.terminal import percent
 
@@ -57,9 +58,9 @@ def finals(results: FinalResults) -> list[dict[str, str]]:
 
 def command(summary: Summary) -> str:
     """The command that gives the run; empty if it was made in another way."""
-    fitted = Path(summary.run_dir) / FIT_FILE
-    if fitted.is_file():
-        return _fit(json.loads(fitted.read_text())["given"], summary.run_dir)
+    fitted = FitPlan.load(Path(summary.run_dir))
+    if fitted is not None:
+        return _fit(fitted.given, summary.run_dir)
     settings = summary.settings
     agent = dict(settings.agent)
     objectives = settings.reward if is_vector(settings.reward) else []

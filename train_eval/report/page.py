@@ -9,12 +9,14 @@ import jinja2
 
 from agents import MetaQNN
 from gym_cnnarch import Architecture
+from gym_cnnarch.files import replace_file
 from gym_cnnarch.space.architecture import Conv, FullyConnected, Layer, Pool
 from gym_cnnarch.space.latencies import in_brief
 from gym_cnnarch.space.shapes import layer_shapes
 from train_eval.output.console import duration
 from train_eval.records.final_results import FinalResults
 from train_eval.records.importing import IMPORTED
+from train_eval.records.kept import plain_text
 from train_eval.records.run_rows import NetworkRow, Phase
 from train_eval.records.summary import Summary
 from train_eval.report import facts
@@ -91,7 +93,8 @@ def write_report(
         undefined=jinja2.StrictUndefined,
     )
     content = _content(summary, results, drawn, folder, top)
-    (folder / PAGE).write_text(environment.get_template(PAGE).render(**content))
+    page = environment.get_template(PAGE).render(**content)
+    replace_file(folder / PAGE, plain_text(page).encode())
     return folder / PAGE
 
 

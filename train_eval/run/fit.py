@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gym_cnnarch import InvalidInput
-from gym_cnnarch.files import replace_json
 from train_eval.environments import make_env
 from train_eval.final.finalize import SILENT, Watch, finalize
 from train_eval.final.recipe import FinalRecipe
 from train_eval.output.console import duration
 from train_eval.parallel.executors import worker_environments
-from train_eval.records.run_directory import FIT_FILE, RUN_FILE, check_folder
+from train_eval.records.fit_plan import FitPlan
+from train_eval.records.run_directory import RUN_FILE, check_folder
 from train_eval.run.first import (
     ENV,
     PassTime,
@@ -108,6 +108,8 @@ def fit(
     """
     if not hours > 0:
         raise InvalidInput(f"hours must be more than 0, but is {hours:g}.")
+    if seed < 0:
+        raise InvalidInput(f"seed must be at least 0, but is {seed}.")
     run_dir = Path(run_dir)
     check_folder(run_dir)
     dataset = absolute_name(dataset)
@@ -130,8 +132,8 @@ def fit(
     env = make_env(ENV, **where, recipe=settings, search_space=space)
     for sentence in what_was_read(env):
         tell(sentence)
-    plan = run_dir / FIT_FILE
-    if not plan.is_file():
+    plan = FitPlan.load(run_dir)
+    if plan is None:
         first = first_network(env, run_dir, seed, also_large=on_gpu)
         final = {
             "preset": FINAL_RECIPE, "class_weights": first.class_weights,
@@ -154,7 +156,7 @@ def fit(
         run = run_search(
             ENV, "local_search", _MOST_NETWORKS, run_dir=run_dir, seed=seed,
             agent_settings={"networks": [USUAL]} if first.usual else {},
-            lookahead=_lookahead(run_dir, together),
+            lookahead=_lookahead(run_dir, 1 if few else together),
             executor=executor or "local", workers=None if executor == "inline" else together,
             follow=_until(times, 0.0 if few else SEARCH_SHARE, follow),
             recipe=settings, search_space=space, **where,
@@ -165,19 +167,16 @@ def fit(
         passes = final["seconds"] / time_of.seconds(run.best()[0].macs)
         final["translation"] = min(first.side // 8, int(passes / _PASSES_A_PIXEL))
         networks = min(together, len(run.summary.best))
-        replace_json(plan, {"given": given, "recipe": final, "networks": networks})
+        plan = FitPlan(given, final, networks)
+        plan.save(run_dir)
         tell(
             f"Tried {len(run.networks)} networks in {duration(times.spent())}; the final training "
             f"has {duration(final['seconds'])}, about {passes:,.0f} passes."
         )
-    decided, run = _decided(plan), Run(run_dir)
-    if decided["hours"] != hours:
-        raise InvalidInput(
-            f"{run_dir} was given {decided['hours']:g} hours, of which the search's part is over: "
-            f"name another folder for {hours:g}."
-        )
+    _check_same(run_dir, plan.given, given)
+    run = Run(run_dir)
     finalize(
-        run.summary, FinalRecipe.from_spec(decided["recipe"]), decided["networks"], seed=seed,
+        run.summary, FinalRecipe.from_spec(plan.recipe), plan.networks, seed=seed,
         workers=workers, watch=watch, **where,
     )  # fmt: skip
     return run
@@ -237,20 +236,20 @@ def _spent_before(run_dir: Path, together: int) -> float:
     return Run(run_dir).summary.train_seconds / together
 
 
-def _decided(plan: Path) -> dict[str, Any]:
-    """What the final training was decided to be.
+def _check_same(run_dir: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Refuses another fit than the one whose search is over.
 
     Raises:
-        InvalidInput: If the file is damaged.
+        InvalidInput: If one of the settings that decided it differs.
     """
-    try:
-        decided: dict[str, Any] = json.loads(plan.read_text())
-        return {
-            "hours": float(decided["given"]["hours"]),
-            "recipe": decided["recipe"],
-            "networks": int(decided["networks"]),
-        }
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    now = json.loads(json.dumps(now))
+    changes = [
+        f"{name} was {before.get(name)} and is {now[name]}"
+        for name in ("hours", "recipe", "search_space", "seed")
+        if before.get(name) != now[name]
+    ]
+    if changes:
         raise InvalidInput(
-            f"{plan} does not hold what the final training is to be ({error!r}): remove it."
-        ) from error
+            f"The search of {run_dir} is over, with other settings ({'; '.join(changes)}): name "
+            f"another folder."
+        )

@@ -114,12 +114,14 @@ class Search:
         self._waiting_since: float | None = None
         self.seconds = seconds
         self._winds_up = False
+        self._deadline = math.inf
         self.exhausted = False
         self.out_of_time = False
 
     def __iter__(self) -> Iterator[Learned]:
         """Runs the search and yields each episode when the agent has learned from it."""
-        deadline = math.inf if self.seconds is None else time.monotonic() + self.seconds
+        if self.seconds is not None:
+            self._deadline = time.monotonic() + self.seconds
         pending: deque[_Acted] = deque()
         repeats = 0
         try:
@@ -133,13 +135,18 @@ class Search:
                     break
                 if self._winds_up:
                     break
-                if time.monotonic() >= deadline:
+                if time.monotonic() >= self._deadline:
                     self.out_of_time = True
                     break
                 acted = self._act(number)
                 repeats = 0 if acted.new else repeats + 1
                 pending.append(acted)
             while pending:
+                if self._winds_up or self.out_of_time:
+                    self._give_up_waiting()
+                if self._is_given_up(pending[0]):
+                    self.out_of_time = not self._winds_up
+                    break
                 yield self._learn(pending.popleft())
         finally:
             self._save_finished()
@@ -150,6 +157,16 @@ class Search:
     def wind_up(self) -> None:
         """Ends the search: no further network is begun, those in training are finished."""
         self._winds_up = True
+
+    def _give_up_waiting(self, but: Future[Evaluation] | None = None) -> None:
+        """Takes back the networks that no worker has begun."""
+        for future in self._in_flight:
+            if future is not but:
+                future.cancel()
+
+    def _is_given_up(self, acted: _Acted) -> bool:
+        evaluation = self._evaluations[str(acted.architecture)]
+        return isinstance(evaluation, Future) and evaluation.cancelled()
 
     def _act(self, number: int) -> _Acted:
         """Lets the agent build a network and asks for its evaluation if it is new."""
@@ -212,7 +229,10 @@ class Search:
             try:
                 # Those that end the search wait for their turn, and are not waited for again.
                 expected = [f for f in self._in_flight if not has_no_outcome(f)]
-                wait(expected, return_when=FIRST_COMPLETED)
+                left = self._deadline - time.monotonic() if self.seconds is not None else None
+                wait(expected, None if left is None or left < 0 else left, FIRST_COMPLETED)
+                if left is not None and time.monotonic() >= self._deadline:
+                    self._give_up_waiting(but=future)
             finally:
                 self._waited, self._waiting_since = self.waited_seconds, None
             self._save_finished(but=future)

@@ -135,7 +135,8 @@ class TableBuilder:
 
     def table(self, workers: int) -> Table:
         """Returns the table of all that is recorded so far."""
-        count, epochs = self.space.count(), self._evaluator.recipe.epochs
+        count, recipe = self.space.count(), self._evaluator.recipe
+        epochs = recipe.epochs_of(len(self._evaluator.data.train))
         architectures = [self.space.unrank(rank) for rank in range(count)]
         shape = (self.seeds, count)
         table = Table(

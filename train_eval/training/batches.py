@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from train_eval.data.sources import ImageData, stratified_split
+from train_eval.data.sources import ImageData, stratified_split, stratified_subset
 from train_eval.training.recipe import Recipe
 
 _CHUNK = 4096  # images
@@ -102,7 +102,7 @@ class TrainingData:
         else:
             train, held_out = np.arange(len(data.labels)), np.arange(len(validation.labels))
         if recipe.train_size is not None and recipe.train_size < len(train):
-            _, chosen = stratified_split(
+            chosen = stratified_subset(
                 data.labels[train], recipe.train_size, "training", data.class_names
             )
             train = train[chosen]
@@ -141,6 +141,20 @@ class TrainingData:
         mean, std = self._statistics
         batch = (images.batch(positions) - mean) / std
         return batch.contiguous(memory_format=torch.channels_last)
+
+
+def shuffled_batches(
+    images: int, batch_size: int, batch_norm: bool, device: torch.device
+) -> tuple[Tensor, ...]:
+    """The positions of an epoch's batches of images, in random order.
+
+    With batch normalisation a lone last image joins the batch before it: where a network has made
+    one position of it, it has no spread to be divided by.
+    """
+    batches: tuple[Tensor, ...] = torch.randperm(images).to(device).split(batch_size)
+    if batch_norm and len(batches) > 1 and len(batches[-1]) == 1:
+        return (*batches[:-2], torch.cat(batches[-2:]))
+    return batches
 
 
 def class_weights(labels: Tensor, num_classes: int) -> Tensor:

@@ -161,7 +161,7 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def is_out_of_memory(error: MemoryError | RuntimeError) -> bool:
+def is_out_of_memory(error: Exception) -> bool:
     """Whether an error of Python or torch says that there is not enough memory."""
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True

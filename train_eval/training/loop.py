@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor, nn
 
-from gym_cnnarch import Architecture, Evaluation, shapes
+from gym_cnnarch import Architecture, Evaluation, InvalidInput, shapes
 from gym_cnnarch.rewards.evaluation import Status
 from train_eval.training import restarts
 from train_eval.training.augmentation import augment
-from train_eval.training.batches import Images, TrainingData
+from train_eval.training.batches import Images, TrainingData, shuffled_batches
 from train_eval.training.device import (
     Precision,
     Stopwatch,
@@ -67,7 +67,9 @@ def train(
             status, message = attempt.run(architecture)
     except TimeLimitExceeded:
         status, message = "timeout", f"not finished after {recipe.time_limit:g} seconds"
-    except (MemoryError, RuntimeError) as error:
+    except InvalidInput:
+        raise
+    except (MemoryError, RuntimeError, ValueError) as error:
         status = "out_of_memory" if is_out_of_memory(error) else "error"
         message = str(error) or status.replace("_", " ")
     if data.device.type == "cuda":
@@ -162,7 +164,9 @@ class _Attempt:
         epochs = recipe.epochs_of(len(self.data.train))
         for epoch in range(epochs):
             network.train()
-            batches = torch.randperm(len(self.data.train)).to(device).split(recipe.batch_size)
+            batches = shuffled_batches(
+                len(self.data.train), recipe.batch_size, recipe.batch_norm, device
+            )
             for number, positions in enumerate(batches):
                 self._check_time()
                 progress = number / len(batches)

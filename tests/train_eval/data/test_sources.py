@@ -10,6 +10,7 @@ from train_eval.data.sources import (
     load_dataset,
     load_own_validation,
     stratified_split,
+    stratified_subset,
 )
 
 
@@ -91,3 +92,35 @@ def test_a_split_that_lacks_a_second_image_of_a_class_names_the_class():
         stratified_split(labels, 0.2, "validation", ["cat", "dog", "horse"])
     with pytest.raises(InvalidInput, match=r"1 of 2: add images"):
         stratified_split(labels, 0.2, "validation")
+
+
+@pytest.mark.parametrize(
+    ("counts", "size"),
+    [
+        ((400, 400, 401), 1200),
+        ((50, 30, 1), 40),
+        ((50, 1, 1), 3),
+        ((1000, 2, 2), 5),
+        ((7, 7, 7), 20),
+    ],
+)
+def test_a_subset_keeps_the_balance_and_every_class_whatever_is_left_out(counts, size):
+    labels = np.random.default_rng(0).permutation(np.repeat(np.arange(3), counts))
+    chosen = stratified_subset(labels, size, "training")
+    assert len(set(chosen)) == len(chosen) == size
+    assert np.array_equal(chosen, stratified_subset(labels, size, "training"))
+    taken = np.bincount(labels[chosen], minlength=3)
+    shares = np.array(counts) * size / sum(counts)
+    assert (taken >= 1).all()
+    assert (abs(taken - shares) < 2).all()
+
+
+def test_a_subset_that_scikit_learn_can_draw_is_the_one_that_it_draws():
+    labels = np.random.default_rng(0).permutation(np.repeat([0, 1, 2], [60, 30, 10]))
+    _, drawn = stratified_split(labels, 40, "training")
+    assert np.array_equal(stratified_subset(labels, 40, "training"), drawn)
+
+
+def test_a_subset_smaller_than_the_classes_is_refused():
+    with pytest.raises(InvalidInput, match="Cannot take 2 of 30 images of 3 classes for training"):
+        stratified_subset(np.arange(30) % 3, 2, "training")

@@ -17,7 +17,7 @@ from train_eval.final.checkpoint import EpochResult
 from train_eval.final.finalize import in_order_of_ending
 from train_eval.final.judging import shortcoming
 from train_eval.final.recipe import FinalRecipe
-from train_eval.final.testing import predict
+from train_eval.final.testing import evaluate, predict
 from train_eval.final.training import Final, FinalTask, train_final
 from train_eval.parallel.worker import WorkerDied
 from train_eval.training.recipe import Recipe
@@ -216,3 +216,16 @@ def test_without_seconds_a_card_does_not_speak_of_them(tmp_path):
     assert "seconds" not in FinalRecipe().as_json()
     with pytest.raises(InvalidInput, match="seconds must be positive"):
         FinalRecipe(seconds=0.0)
+
+
+def test_a_metric_that_is_not_the_search_s_is_not_compared_with_it(tmp_path):
+    network = Architecture.parse("[C(4,3,1), SM(10)]")
+    final = train_final(network, task(tmp_path).prepare(), tmp_path / "01")
+    fallen = dataclasses.replace(final, best=epoch_of(0.7, 10, 10))
+    chosen = [Candidate("01", network, 0.95, count_parameters(network, (1, 8, 8)))]
+    by_images = {
+        images: evaluate(chosen, tmp_path, {"01": fallen}, images, None, 1)
+        for images in (400, None)
+    }
+    assert [lost.status for lost in by_images[400].failed] == ["worse"]
+    assert [row.name for row in by_images[None].networks] == ["01"]

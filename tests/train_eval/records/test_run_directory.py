@@ -6,7 +6,7 @@ import pytest
 
 from gym_cnnarch import InvalidInput
 from tests.helpers.instant import make_search
-from train_eval import run_search
+from train_eval import Run, run_search
 from train_eval.records.run_directory import LOCK, in_use
 from train_eval.records.store import StoreError
 
@@ -53,6 +53,25 @@ def test_a_copy_of_a_folder_with_its_store_is_a_run_of_its_own(tmp_path):
     shutil.copytree(tmp_path / "one", tmp_path / "two")
     for folder in ("two", "one"):
         assert len(list(make_search(tmp_path / folder)[0])) >= 60
+
+
+def test_a_run_goes_on_with_its_store_in_another_place_and_knows_it_from_then_on(tmp_path):
+    before, after = tmp_path / "a.sqlite", tmp_path / "b.sqlite"
+    env, folder = "CNNArch-CIFAR10Table-v0", tmp_path / "run"
+    run_search(env, "random_walk", 5, run_dir=folder, store=before)
+    before.rename(after)
+    run_search(env, "random_walk", 9, run_dir=folder, store=after)
+    assert len(Run(folder).networks) == 9
+
+
+def test_a_run_does_not_grow_into_that_of_another_folder(tmp_path):
+    store, env = tmp_path / "shared.sqlite", "CNNArch-CIFAR10Table-v0"
+    for folder, budget in (("one", 5), ("two", 9)):
+        run_search(env, "random_walk", budget, run_dir=tmp_path / folder, store=store)
+    with pytest.raises(InvalidInput, match=r"for the folder .*two: continue it there"):
+        run_search(env, "random_walk", 9, run_dir=tmp_path / "one", store=store)
+    run_search(env, "random_walk", 12, run_dir=tmp_path / "two", store=store)
+    assert [len(Run(tmp_path / name).networks) for name in ("one", "two")] == [5, 12]
 
 
 def test_a_run_whose_settings_are_damaged_is_refused(tmp_path):

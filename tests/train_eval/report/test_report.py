@@ -1,6 +1,7 @@
 """The report: its numbers, and that it is one safe file."""
 
 import dataclasses
+import json
 import re
 import shlex
 from html.parser import HTMLParser
@@ -12,6 +13,7 @@ from agents import MetaQNN
 from gym_cnnarch.mdp import START, compile_mdp
 from tests.helpers.commands import cnnarch, recorded, search
 from tests.helpers.instant import InstantEvaluator, make_search
+from train_eval.data.image_data import Reading
 from train_eval.environments import make_env
 from train_eval.records.final_results import FinalNetwork, FinalResults
 from train_eval.records.importing import import_results
@@ -201,3 +203,14 @@ def test_final_networks_are_shown_by_accuracy_with_the_ensemble_last():
     first, last = finals(results)
     assert (first["test"], first["validation"]) == ("75.00%", "75.00%")
     assert (last["name"], last["test"]) == ("ensemble", "87.50%")
+
+
+def test_a_page_of_classes_whose_names_are_no_text_is_a_page(tmp_path):
+    run(tmp_path)
+    file = tmp_path / "run" / "run.json"
+    described = json.loads(file.read_text())
+    reading = Reading(("caf\udce9", "b"), (5, 4), (1, 8, 8)).as_json()
+    described["data"] = {"dataset": "folder:caf\udce9", "reading": reading}
+    file.write_text(json.dumps(described))
+    page = Run(tmp_path / "run").report()
+    assert "caf\\udce9" in page.read_text(encoding="utf-8")

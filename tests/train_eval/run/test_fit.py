@@ -125,9 +125,16 @@ def test_a_gpu_has_its_own_space_and_larger_batches(file, tmp_path, monkeypatch)
     assert fit(str(file), **given).final == run.final
 
 
-def test_other_hours_are_another_run(fitted, file):
-    with pytest.raises(InvalidInput, match="name another folder for 1"):
-        fit(str(file), hours=1, run_dir=fitted[0].run_dir, recipe=SHORT, executor="inline")
+def test_other_settings_are_another_run(fitted, file):
+    for other, named in (
+        ({"hours": 1}, f"hours was {HOURS} and is 1"),
+        ({"recipe": {**SHORT, "metric": "balanced_accuracy"}}, "recipe was .*balanced_accuracy"),
+        ({"search_space": {"max_parameters": 500}}, "search_space was {} and is .*500"),
+        ({"seed": 1}, "seed was 0 and is 1"),
+    ):
+        given = {"hours": HOURS, "recipe": SHORT, **other}
+        with pytest.raises(InvalidInput, match=f"{named}.*: name another folder"):
+            fit(str(file), run_dir=fitted[0].run_dir, executor="inline", **given)
 
 
 def test_a_damaged_decision_is_refused(fitted, file, tmp_path):
@@ -137,6 +144,8 @@ def test_a_damaged_decision_is_refused(fitted, file, tmp_path):
         plan.write_text("{}")
         with pytest.raises(InvalidInput, match="does not hold what the final training is to be"):
             fit(str(file), hours=HOURS, run_dir=fitted[0].run_dir, recipe=SHORT, executor="inline")
+        with pytest.raises(InvalidInput, match="does not hold what the final training is to be"):
+            fitted[0].report(tmp_path)
     finally:
         plan.write_text(content)
 
@@ -208,6 +217,7 @@ def test_the_same_command_does_nothing_again(capsys, fitted, file):
         (("nowhere/at/all",), "there is no folder"),
         (("unknown",), "No data set 'unknown'"),
         (("digits", "--hours", "0"), "hours must be more than 0"),
+        (("digits", "--seed", "-1"), "seed must be at least 0"),
         (("digits", "--workers", "0"), "--workers must be at least 1"),
         (("digits", "--recipe", "epochs=none"), "epochs"),
     ],

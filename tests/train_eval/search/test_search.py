@@ -5,6 +5,9 @@ import importlib.metadata
 import itertools
 import sqlite3
 import threading
+import time
+import types
+from collections import deque
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 
 import numpy as np
@@ -357,3 +360,55 @@ def test_agents_that_read_fields_are_not_given_onehot_observations(tmp_path):
             run_search(
                 "CNNArch-CIFAR10Table-v0", agent, 3, observation=form, run_dir=tmp_path / "run"
             )
+
+
+class TwoWorkers(Executor):
+    """Two networks at a time; the oldest one ends when somebody waits."""
+
+    def __init__(self):
+        self.queue, self.running, self.begun = deque(), deque(), 0
+
+    def submit(self, *call):
+        self.queue.append((Future(), call))
+        future = self.queue[-1][0]
+        self.start()
+        return future
+
+    def start(self):
+        while self.queue and len(self.running) < 2:
+            future, call = self.queue.popleft()
+            if future.set_running_or_notify_cancel():
+                self.running.append((future, call))
+                self.begun += 1
+
+    def end_one(self, *_):
+        future, (evaluate, *arguments) = self.running.popleft()
+        future.set_result(evaluate(*arguments))
+        self.start()
+
+
+@pytest.mark.parametrize("by", ["winding up", "hours"])
+def test_at_its_end_no_network_that_waits_for_a_worker_is_begun(tmp_path, monkeypatch, by):
+    executor, ended = TwoWorkers(), []
+    monkeypatch.setattr(search_module, "wait", executor.end_one)
+    search, store, run = make_search(tmp_path / "parts", lookahead=16, executor=executor)
+    if by == "hours":
+        clock = types.SimpleNamespace(
+            monotonic=lambda: 0 if executor.begun < 7 else 10, perf_counter=time.perf_counter
+        )
+        monkeypatch.setattr(search_module, "time", clock)
+        search.seconds = 5
+    for learned in search:
+        ended.append(learned.record)
+        if by == "winding up" and len(ended) == 5:
+            search.wind_up()
+    assert executor.begun == 7  # two were in training when the fifth had ended
+    assert sum(record.new for record in ended) == 7
+    assert store.episodes(run) == ended
+    assert store.find_run(run).finished == (by == "winding up")
+
+    whole = [e.record for e in make_search(tmp_path / "whole", lookahead=16)[0]]
+    assert ended == whole[: len(ended)]
+    again, store, run = make_search(tmp_path / "parts", lookahead=16)
+    assert [episode.record for episode in again] == whole
+    assert store.episodes(run) == whole

@@ -94,6 +94,14 @@ def test_pieces_make_the_same_table(capsys, tmp_path, table):
     assert same_results(Table.load(out), table)
 
 
+def test_a_recipe_that_counts_steps_has_room_for_its_epochs(capsys, tmp_path):
+    out = tmp_path / "table.npz"
+    given = [{"epochs=2": "epochs=1"}.get(a, a) for a in build(out, "--most", 1)]
+    given.insert(given.index("epochs=1"), "steps=12")  # of 200 images in batches of 32
+    assert cnnarch(capsys, *given)[0] == 0
+    assert Table.load(out).correct_validation.shape == (2, NETWORKS, 2)
+
+
 def test_ctrl_c_loses_nothing(tmp_path):
     out = tmp_path / "table.npz"
     process = start(*build(out, "--executor", "local", "--workers", 1, "--seeds", 40))

@@ -13,7 +13,7 @@ from gym_cnnarch import Architecture
 from train_eval.data.image_data import make_image_data
 from train_eval.data.sources import load_dataset
 from train_eval.training import device, loop
-from train_eval.training.batches import TrainingData, chance
+from train_eval.training.batches import TrainingData, chance, shuffled_batches
 from train_eval.training.evaluator import TrainingEvaluator
 from train_eval.training.loop import train
 from train_eval.training.metrics import score
@@ -331,3 +331,27 @@ def test_on_a_gpu_a_step_counts_a_second_at_most(monkeypatch):
     monkeypatch.setattr(device.time, "monotonic", lambda: next(clock))
     stopwatch = device.Stopwatch(torch.device("cuda"))
     assert [stopwatch.seconds() for _ in range(3)] == [0.5, 1.5, 1.75]
+
+
+def test_batch_normalisation_has_no_batch_of_one_image():
+    """Where a network has made one position of it, torch cannot normalise it."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (45, 1, 8, 8), dtype=np.uint8)
+    recipe = Recipe(epochs=1, batch_size=32, validation_size=12, batch_norm=True, restart_on="loss")
+    data = TrainingData(make_image_data(images, np.arange(45) % 2, ["a", "b"]), recipe, CPU)
+    assert len(data.train) % recipe.batch_size == 1
+    network = Architecture.parse(f"[{'C(4,3,1), P(2,2), ' * 3}C(4,1,1), SM(2)]")
+    assert train(network, data, recipe).status == "ok"
+    alone = dataclasses.replace(recipe, batch_size=1)
+    failed = train(network, data, alone)
+    assert failed.status == "error"
+    assert "more than 1 value per channel" in failed.message
+
+
+@pytest.mark.parametrize(("images", "batch_norm", "sizes"), [
+    (65, True, [32, 33]), (65, False, [32, 32, 1]), (66, True, [32, 32, 2]), (1, True, [1]),
+])  # fmt: skip
+def test_batches_are_all_images_once(images, batch_norm, sizes):
+    batches = shuffled_batches(images, 32, batch_norm, CPU)
+    assert [len(batch) for batch in batches] == sizes
+    assert torch.cat(batches).sort().values.tolist() == list(range(images))

@@ -82,7 +82,7 @@ class LocalSearch:
         """A network better than the present one takes its place."""
         actions = tuple(episode.actions.tolist())
         self._rewards[actions] = episode.reward
-        begun = self._begun.popleft() if self._begun else _Begun(actions, self._starts, True)
+        begun = self._begun.popleft() if self._begun else self._told(actions)
         if begun.start != self._starts:
             return
         started = bool(self._starting and begun.awaited)
@@ -92,6 +92,13 @@ class LocalSearch:
             self._present = actions
         if self._present is not None and not self._starting and (better or started):
             self._surround(self._present)
+
+    def _told(self, network: Actions) -> _Begun:
+        """One that this agent did not begin: of a recorded run."""
+        awaited = network in self._waiting
+        if awaited:
+            self._waiting.remove(network)
+        return _Begun(network, self._starts, awaited)
 
     def _drawn(self) -> tuple[Actions, ...]:
         return tuple(self._sequences.sample(self._rng) for _ in range(self.initial))

@@ -26,7 +26,7 @@ import numpy as np
 from command import run
 from sklearn.ensemble import RandomForestRegressor
 
-from gym_cnnarch import Architecture, shapes
+from gym_cnnarch import Architecture, InvalidInput, shapes
 from gym_cnnarch.registration import DATASET_INPUTS
 from train_eval.output.plotting import draw_figures
 from train_eval.records.published import read_published
@@ -45,6 +45,8 @@ RULES: dict[str, Rule] = {
     "halving, eta 3 at 1, 3, 9": Halving(),
     "prediction, linear, delta 0.99, n 5": Prediction(kernel="linear"),
 }
+
+LEAST = 110  # networks: the predictor of the first table is fitted to 100 of them
 
 PHASES = [(1.0, 1500), (0.9, 100), (0.8, 100), (0.7, 100)] + [
     (e / 10, 150) for e in range(6, 0, -1)
@@ -79,6 +81,8 @@ def read(path: Path, dataset: str) -> list[Finished]:
         parameters = shapes.count_parameters(architecture, input_shape)
         depth = len(architecture.layers)
         networks.append(Finished(parameters, depth, row.learning_rate or 0.0, row.curve, "ok"))
+    if len(networks) < LEAST:
+        raise InvalidInput(f"{path} has {len(networks)} networks, and {LEAST} are needed.")
     return networks
 
 

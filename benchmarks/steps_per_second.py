@@ -13,6 +13,7 @@ import time
 
 import gymnasium as gym
 import numpy as np
+from command import run
 
 import gym_cnnarch  # noqa: F401
 
@@ -102,4 +103,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -139,3 +139,12 @@ def test_local_search_waits_for_all_that_it_drew_for_a_start_however_late_result
     if lag > 3:
         best = max(met[:3], key=rewards.__getitem__)
         assert met[lag + 2] in neighbours(best, ACTIONS, SEQUENCES)
+
+
+def test_local_search_goes_on_after_episodes_of_a_recorded_run():
+    """What it is told, without having begun it, neither ends its start nor is met again."""
+    agent = LocalSearch(ACTIONS, seed=1, sequences=SEQUENCES, networks=tuple(EVERY[:4]))
+    for network in (EVERY[0], EVERY[30], EVERY[31]):
+        learn(agent, network, 0.1)
+    met = [propose(agent) for _ in range(3)]
+    assert met == EVERY[1:4]

@@ -26,6 +26,8 @@ BENCHMARK_FILE = "benchmark.json"
 REPEATS = 10
 """By default an agent has this many times as many episodes as networks."""
 
+_LONGEST = 100  # characters of a folder's name
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -71,7 +73,7 @@ class Benchmark:
     def __post_init__(self) -> None:
         by_folder: dict[str, str] = {}
         for label in self.agents:
-            other = by_folder.setdefault(_folder_of(label), label)
+            other = by_folder.setdefault(_folder_of(label).casefold(), label)
             if other != label:
                 raise InvalidInput(
                     f"The labels {other!r} and {label!r} would share the folder of their runs: "
@@ -213,12 +215,12 @@ def result_file(folder: Path, pair: Pair) -> Path:
 
 
 def _folder_of(label: str) -> str:
-    """The label as the name of a folder on any system; those that are none get a hash."""
+    """The label as the name of a folder; one that is none gets a hash."""
     usual = label.replace(":", "-")
     name = re.sub(r"[^\w.-]", "-", usual, flags=re.ASCII)
-    if name == usual and not name.startswith("."):
+    if name == usual and 0 < len(name) <= _LONGEST and name == name.strip("."):
         return name
-    return f"{name.strip('.-')}-{hashlib.sha256(label.encode()).hexdigest()[:8]}"
+    return f"{name.strip('.-')[:_LONGEST]}-{hashlib.sha256(label.encode()).hexdigest()[:8]}"
 
 
 def _execute(pair: Pair, run: AgentRun, path: Path) -> Pair:

@@ -9,7 +9,13 @@ from typing import Any
 
 from gym_cnnarch import InvalidInput
 from gym_cnnarch.presets import read_spec
-from train_eval.training.recipe import Metric, PrecisionName, Recipe, has_type
+from train_eval.training.recipe import (
+    Metric,
+    PrecisionName,
+    Recipe,
+    has_type,
+    number_of_batches,
+)
 from train_eval.training.schedules import OptimizerName, one_cycle
 
 NORMALISATIONS = ("contrast", "channels")
@@ -154,7 +160,7 @@ class FinalRecipe:
 
     def for_images(self, images: int) -> "FinalRecipe":
         """With as many epochs as ``least_steps`` asks for, for a number of training images."""
-        batches = math.ceil(images / self.batch_size)
+        batches = number_of_batches(images, self.batch_size, bool(self.batch_norm))
         least = math.ceil((self.least_steps or 0) / batches)
         if least <= self.epochs:
             return self

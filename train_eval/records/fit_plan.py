@@ -12,6 +12,17 @@ from train_eval.records.plain import field
 FIT_FILE = "fit.json"
 """In the run's folder, once the search is over."""
 
+_GIVEN: dict[str, tuple[type, ...]] = {
+    "dataset": (str,),
+    "data_root": (str, type(None)),
+    "device": (str, type(None)),
+    "hours": (int, float),
+    "recipe": (dict,),
+    "search_space": (dict,),
+    "seed": (int,),
+    "workers": (int, type(None)),
+}
+
 
 @dataclass(frozen=True)
 class FitPlan:
@@ -44,7 +55,8 @@ class FitPlan:
         try:
             plain = json.loads(path.read_text())
             given = field(plain, "given", dict)
-            field(given, "hours", int, float)
+            for name, types in _GIVEN.items():
+                field(given, name, *types)
             return cls(given, field(plain, "recipe", dict), field(plain, "networks", int))
         except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
             raise InvalidInput(

@@ -1,5 +1,6 @@
 """Published results as runs: replay databases and learning curves of others."""
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,6 +126,10 @@ def _judge(row: Row, space: SearchSpace) -> tuple[str, Architecture | None]:
     """The network of a row that is a result, or why it is none."""
     if not 0 <= row.accuracy <= 1:  # NaN too
         return "the accuracy is not in [0, 1]", None
+    if not all(0 <= accuracy <= 1 for accuracy in row.curve):
+        return "the learning curve is not in [0, 1]", None
+    if row.learning_rate is not None and not 0 <= row.learning_rate < math.inf:
+        return "the learning rate is no rate", None
     try:
         architecture = Architecture.parse(row.text)
     except InvalidInput:

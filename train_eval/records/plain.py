@@ -1,5 +1,6 @@
 """Plain data as it is read: of the types that are expected, or refused."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,6 +25,12 @@ def field(plain: Any, name: str, *types: type) -> Any:
         expected = " or ".join(kind.__name__ for kind in types)
         raise ValueError(f"{name} must be {expected}, but is {value!r:.80}")
     return value
+
+
+def as_read_back(plain: dict[str, Any]) -> dict[str, Any]:
+    """Plain data as a JSON file gives it back: with lists where Python has tuples."""
+    read: dict[str, Any] = json.loads(json.dumps(plain))
+    return read
 
 
 def items(plain: Any, name: str, *types: type) -> list[Any]:

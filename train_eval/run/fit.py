@@ -1,6 +1,5 @@
 """``fit``: from images of one's own to trained networks, in a given time."""
 
-import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ from train_eval.final.recipe import FinalRecipe
 from train_eval.output.console import duration
 from train_eval.parallel.executors import worker_environments
 from train_eval.records.fit_plan import FitPlan
+from train_eval.records.plain import as_read_back
 from train_eval.records.run_directory import RUN_FILE, check_folder
 from train_eval.run.first import (
     ENV,
@@ -120,10 +120,10 @@ def fit(
         "device": device,
     }
     where: dict[str, Any] = {name: value for name, value in places.items() if value is not None}
-    given = {
+    given = as_read_back({
         **places, "hours": hours, "recipe": dict(recipe or {}),
         "search_space": dict(search_space or {}), "seed": seed, "workers": workers,
-    }  # fmt: skip
+    })  # fmt: skip
     settings = search_recipe(dataset, data_root, recipe or {})
     times = _Time(3600 * hours, clock, _spent_before(run_dir, together))
     asked = dict(search_space or {})
@@ -242,7 +242,6 @@ def _check_same(run_dir: Path, before: Mapping[str, Any], now: Mapping[str, Any]
     Raises:
         InvalidInput: If one of the settings that decided it differs.
     """
-    now = json.loads(json.dumps(now))
     changes = [
         f"{name} was {before.get(name)} and is {now[name]}"
         for name in ("hours", "recipe", "search_space", "seed")

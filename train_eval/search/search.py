@@ -158,11 +158,11 @@ class Search:
         """Ends the search: no further network is begun, those in training are finished."""
         self._winds_up = True
 
-    def _give_up_waiting(self, but: Future[Evaluation] | None = None) -> None:
-        """Takes back the networks that no worker has begun."""
-        for future in self._in_flight:
-            if future is not but:
-                future.cancel()
+    def _give_up_waiting(self) -> None:
+        """Takes back the networks that no worker has begun: executors begin the oldest first."""
+        unfinished = [future for future in self._in_flight if not future.done()]
+        for future in unfinished[self.workers :]:
+            future.cancel()
 
     def _is_given_up(self, acted: _Acted) -> bool:
         evaluation = self._evaluations[str(acted.architecture)]
@@ -229,10 +229,11 @@ class Search:
             try:
                 # Those that end the search wait for their turn, and are not waited for again.
                 expected = [f for f in self._in_flight if not has_no_outcome(f)]
-                left = self._deadline - time.monotonic() if self.seconds is not None else None
-                wait(expected, None if left is None or left < 0 else left, FIRST_COMPLETED)
-                if left is not None and time.monotonic() >= self._deadline:
-                    self._give_up_waiting(but=future)
+                left = None if self.seconds is None else self._deadline - time.monotonic()
+                if left is not None and left <= 0:
+                    self._give_up_waiting()
+                    left = None
+                wait(expected, left, FIRST_COMPLETED)
             finally:
                 self._waited, self._waiting_since = self.waited_seconds, None
             self._save_finished(but=future)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from train_eval.data.sources import ImageData, stratified_split, stratified_subset
-from train_eval.training.recipe import Recipe
+from train_eval.training.recipe import Recipe, number_of_batches
 
 _CHUNK = 4096  # images
 _ONE_IN_TWENTY = 1.645  # standard deviations that a normal variable exceeds so often
@@ -146,13 +146,9 @@ class TrainingData:
 def shuffled_batches(
     images: int, batch_size: int, batch_norm: bool, device: torch.device
 ) -> tuple[Tensor, ...]:
-    """The positions of an epoch's batches of images, in random order.
-
-    With batch normalisation a lone last image joins the batch before it: where a network has made
-    one position of it, it has no spread to be divided by.
-    """
+    """The positions of an epoch's batches of images, in random order: see ``number_of_batches``."""
     batches: tuple[Tensor, ...] = torch.randperm(images).to(device).split(batch_size)
-    if batch_norm and len(batches) > 1 and len(batches[-1]) == 1:
+    if len(batches) > number_of_batches(images, batch_size, batch_norm):
         return (*batches[:-2], torch.cat(batches[-2:]))
     return batches
 

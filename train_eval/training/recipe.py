@@ -126,7 +126,8 @@ class Recipe:
 
     def epochs_of(self, images: int) -> int:
         """Passes over a number of training images."""
-        return max(self.epochs, math.ceil((self.steps or 0) / math.ceil(images / self.batch_size)))
+        batches = number_of_batches(images, self.batch_size, self.batch_norm)
+        return max(self.epochs, math.ceil((self.steps or 0) / batches))
 
     def rate(self, epoch: int, progress: float, epochs: int) -> float:
         """The share of the learning rate within an epoch of which a share ``progress`` is done.
@@ -156,6 +157,15 @@ class Recipe:
         names = [field.name for field in dataclasses.fields(cls)]
         preset, settings = read_spec("recipe", spec, PRESETS, "paper", names)
         return dataclasses.replace(preset, **settings)
+
+
+def number_of_batches(images: int, batch_size: int, batch_norm: bool) -> int:
+    """Batches of an epoch; with batch normalisation a lone last image joins the one before it.
+
+    Where a network has made one position of an image, there is no spread to divide by.
+    """
+    lone = batch_norm and images % batch_size == 1
+    return max(1, math.ceil(images / batch_size) - lone)
 
 
 def has_type(value: Any, types: Any) -> bool:

@@ -424,7 +424,17 @@ def test_the_agent_of_the_documentation_runs(capsys, tmp_path, table, monkeypatc
 
 
 def test_results_of_any_label_stay_in_the_benchmark_s_folder(tmp_path):
-    labels = ["ppo", "sb3:PPO", "../../own.py:Mine", "/home/me/own.py:Mine", "..", "a b"]
+    labels = [
+        "ppo",
+        "sb3:PPO",
+        "../../own.py:Mine",
+        "/home/me/own.py:Mine",
+        "..",
+        "a b",
+        "",
+        "a.",
+        300 * "a",
+    ]
     files = [result_file(tmp_path, Pair(label, 0)).resolve() for label in labels]
     assert len(set(files)) == len(files)
     assert {file.parent.parent for file in files} == {(tmp_path / "runs").resolve()}
@@ -433,9 +443,9 @@ def test_results_of_any_label_stay_in_the_benchmark_s_folder(tmp_path):
 
 def test_labels_that_would_share_a_folder_are_refused(capsys, tmp_path, table):
     settings = tmp_path / "settings.json"
-    settings.write_text(json.dumps({name: {"name": "random_walk"} for name in ("a:b", "a-b")}))
+    settings.write_text(json.dumps({name: {"name": "random_walk"} for name in ("a:b", "A-B")}))
     status, _, err = cnnarch(
-        capsys, "benchmark", "--table", table, "--agents", "a:b,a-b", "--settings", settings,
+        capsys, "benchmark", "--table", table, "--agents", "a:b,A-B", "--settings", settings,
         "--seeds", 1, "--budget", 3, "--out", tmp_path / "out",
     )  # fmt: skip
-    assert (status, "'a:b' and 'a-b' would share the folder" in err) == (2, True)
+    assert (status, "'a:b' and 'A-B' would share the folder" in err) == (2, True)

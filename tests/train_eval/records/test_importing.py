@@ -92,3 +92,15 @@ def test_other_files_are_refused(capsys, tmp_path, content, message):
     status, _, err = cnnarch(capsys, "import", tmp_path / "missing.csv", *arguments)
     assert status == 2
     assert "Cannot read" in err
+
+
+def test_rows_whose_curve_or_rate_is_none_are_left_out_and_counted(tmp_path):
+    rows = "[SM(10)],0.5,0.6,0.1\n[GAP(10)],-1,0.6,0.1\n[C(64,3,1), SM(10)],0.5,0.6,inf\n"
+    (tmp_path / "curves.csv").write_text(
+        "net,acc_1,acc_2,lr\n" + rows.replace("[", '"[').replace("]", ']"')
+    )
+    imported = run_of(tmp_path / "curves.csv", "CNNArch-CIFAR10-v0", tmp_path / "run")
+    assert imported.unique == 1
+    assert sorted(imported.skipped.items()) == [
+        ("the learning curve is not in [0, 1]", 1), ("the learning rate is no rate", 1)
+    ]  # fmt: skip

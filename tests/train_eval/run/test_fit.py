@@ -25,6 +25,9 @@ SHORT = {"steps": 15, "epochs": 1}
 HOURS = 1.5 / 3600
 
 
+FILTERS = {"conv_filters": (16, 32, 64)}  # as by default, and as JSON has no tuples
+
+
 def stripes(count, seed):
     """Images with bright rows, columns or neither, and which."""
     rng = np.random.default_rng(seed)
@@ -53,7 +56,8 @@ def fitted(file, tmp_path_factory):
         patch.setattr(fit_module, "_TOO_FEW_PASSES", 0)  # however slow this machine is
         run = fit(
             str(file), hours=HOURS, run_dir=folder, recipe=SHORT, executor="inline", device="cpu",
-            tell=said.append, clock=lambda: next(clock),
+            search_space=FILTERS, tell=said.append,
+            clock=lambda: next(clock),
         )  # fmt: skip
     return run, said
 
@@ -129,10 +133,10 @@ def test_other_settings_are_another_run(fitted, file):
     for other, named in (
         ({"hours": 1}, f"hours was {HOURS} and is 1"),
         ({"recipe": {**SHORT, "metric": "balanced_accuracy"}}, "recipe was .*balanced_accuracy"),
-        ({"search_space": {"max_parameters": 500}}, "search_space was {} and is .*500"),
+        ({"search_space": {"max_parameters": 500}}, "search_space was .*16.* and is .*500"),
         ({"seed": 1}, "seed was 0 and is 1"),
     ):
-        given = {"hours": HOURS, "recipe": SHORT, **other}
+        given = {"hours": HOURS, "recipe": SHORT, "search_space": FILTERS, **other}
         with pytest.raises(InvalidInput, match=f"{named}.*: name another folder"):
             fit(str(file), run_dir=fitted[0].run_dir, executor="inline", **given)
 

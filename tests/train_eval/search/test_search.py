@@ -381,7 +381,7 @@ class TwoWorkers(Executor):
                 self.running.append((future, call))
                 self.begun += 1
 
-    def end_one(self, *_):
+    def end_one(self):
         future, (evaluate, *arguments) = self.running.popleft()
         future.set_result(evaluate(*arguments))
         self.start()
@@ -390,13 +390,22 @@ class TwoWorkers(Executor):
 @pytest.mark.parametrize("by", ["winding up", "hours"])
 def test_at_its_end_no_network_that_waits_for_a_worker_is_begun(tmp_path, monkeypatch, by):
     executor, ended = TwoWorkers(), []
-    monkeypatch.setattr(search_module, "wait", executor.end_one)
+    clock = types.SimpleNamespace(
+        monotonic=lambda: clock.now, perf_counter=time.perf_counter, now=0
+    )
+
+    def waits(futures, timeout, until):
+        assert timeout == (5 if by == "hours" and clock.now == 0 else None)
+        if timeout is not None and executor.begun == 7:
+            clock.now += timeout  # before a network ends
+        else:
+            executor.end_one()
+
+    monkeypatch.setattr(search_module, "wait", waits)
+    monkeypatch.setattr(search_module, "time", clock)
     search, store, run = make_search(tmp_path / "parts", lookahead=16, executor=executor)
+    search.workers = 2
     if by == "hours":
-        clock = types.SimpleNamespace(
-            monotonic=lambda: 0 if executor.begun < 7 else 10, perf_counter=time.perf_counter
-        )
-        monkeypatch.setattr(search_module, "time", clock)
         search.seconds = 5
     for learned in search:
         ended.append(learned.record)
@@ -412,3 +421,32 @@ def test_at_its_end_no_network_that_waits_for_a_worker_is_begun(tmp_path, monkey
     again, store, run = make_search(tmp_path / "parts", lookahead=16)
     assert [episode.record for episode in again] == whole
     assert store.episodes(run) == whole
+
+
+class Deaf(TwoWorkers):
+    """Of whose futures nobody knows that they are running, as Dask's."""
+
+    def start(self):
+        while self.queue and len(self.running) < 2:
+            self.running.append(self.queue.popleft())
+            self.begun += not self.running[-1][0].cancelled()
+
+    def end_one(self):
+        future, (evaluate, *arguments) = self.running.popleft()
+        if not future.cancelled():
+            future.set_result(evaluate(*arguments))
+        self.start()
+
+
+def test_what_is_in_training_at_the_end_is_kept_where_nobody_says_that_it_runs(
+    tmp_path, monkeypatch
+):
+    executor, ended = Deaf(), []
+    monkeypatch.setattr(search_module, "wait", lambda *_: executor.end_one())
+    search, _, _ = make_search(tmp_path, lookahead=16, executor=executor)
+    search.workers = 2
+    for learned in search:
+        ended.append(learned.record)
+        if len(ended) == 5:
+            search.wind_up()
+    assert sum(record.new for record in ended) == executor.begun == 7

@@ -3,10 +3,12 @@
 import dataclasses
 
 import pytest
+import torch
 
 from gym_cnnarch import InvalidInput
 from train_eval.data.sources import load_dataset
 from train_eval.training import evaluator, recipe
+from train_eval.training.batches import shuffled_batches
 from train_eval.training.evaluator import TrainingEvaluator
 from train_eval.training.recipe import Recipe
 
@@ -57,3 +59,12 @@ def test_other_validation_images_are_another_task(monkeypatch):
     train = load_dataset("cluttered_digits").fingerprint
     assert fingerprints == [[train, validation.fingerprint], [train, "other"]]
     assert tasks[0] != tasks[1]
+
+
+@pytest.mark.parametrize(
+    ("images", "batch_norm"), [(33, True), (65, True), (33, False), (34, True)]
+)
+def test_steps_are_a_least_number_whatever_the_last_batch(images, batch_norm):
+    counts = Recipe(epochs=1, steps=300, batch_size=32, batch_norm=batch_norm)
+    batches = len(shuffled_batches(images, 32, batch_norm, torch.device("cpu")))
+    assert counts.epochs_of(images) * batches >= 300 > (counts.epochs_of(images) - 1) * batches

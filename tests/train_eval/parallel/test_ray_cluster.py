@@ -1,6 +1,9 @@
 """The Ray executor on a real Ray: a cluster that loses a node, and what a node may find."""
 
+import threading
 import time
+from collections import deque
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -145,3 +148,26 @@ def test_more_than_a_node_has_is_refused(cluster):
 def test_a_cluster_that_is_not_there_is_named(address):
     with pytest.raises(InvalidInput, match=f"No Ray cluster at {address}"):
         RayExecutor(address)
+
+
+def test_a_network_that_was_taken_back_is_not_sent():
+    """Without a cluster: what waits is sent when there is room."""
+    sent = []
+
+    class Remote:
+        def remote(self, task, *arguments):
+            sent.append(arguments)
+            return self
+
+        def future(self):
+            return Future()
+
+    executor = RayExecutor.__new__(RayExecutor)
+    executor.workers, executor._running, executor._lock = 0, 0, threading.RLock()
+    executor._waiting, executor._references, executor._evaluate = deque(), {}, Remote()
+    futures = [executor.submit(None, number) for number in range(3)]
+    assert futures[1].cancel()
+    executor.workers = 2
+    executor._start_next()
+    assert sent == [(0,), (2,)]
+    assert not futures[0].cancel()

@@ -1,6 +1,7 @@
 """From images to a tested network: in time, within limits, again after it was stopped."""
 
 import contextlib
+import html
 import itertools
 import json
 
@@ -201,8 +202,9 @@ def test_the_same_command_does_nothing_again(capsys, fitted, file):
     files = (run.run_dir / "final").glob("*.safetensors")
     before = {path: path.stat().st_mtime_ns for path in files}
     given = ("--recipe", "steps=15", "epochs=1", "--workers", 1, "--device", "cpu")
+    space = ("--search-space", "conv_filters=[16,32,64]")
     status, out, err = cnnarch(
-        capsys, "fit", file, "--hours", HOURS, "--run-dir", run.run_dir, *given
+        capsys, "fit", file, "--hours", HOURS, "--run-dir", run.run_dir, *given, *space
     )
     assert status == 0, err
     assert "60 test images: accuracy" in out
@@ -258,8 +260,9 @@ def test_pictures_of_several_sizes_are_resized(tmp_path):
 
 def test_its_report_has_the_command_and_the_split(fitted, file):
     run, _ = fitted
-    page = run.report().read_text()
+    page = html.unescape(run.report().read_text())
     command = f"cnnarch fit npz:{file} --hours {HOURS:g} --device cpu --recipe steps=15 epochs=1"
+    command += " --search-space 'conv_filters=[16,32,64]'"
     assert f"{command} --seed 0 --run-dir {run.run_dir}" in page
     known = recorded_images(run.run_dir)
     assert (known.train, known.validation) == (120, 30)

@@ -205,7 +205,7 @@ def test_a_training_that_is_killed_twice_goes_on_exactly(capsys, finalized, tmp_
     """With SIGKILL, in the middle of an epoch or not, in the driver and so in its worker."""
     run = tmp_path / "run"
     assert cnnarch(capsys, *search(run))[0] == 0
-    long = ("--recipe", "digits-final", "steps=[[0.05,16]]")
+    long = ("--recipe", "digits-final", "steps=[[0.05,9]]")
     killed = 0
     for _ in range(2):
         process = start(*finalize(run, *long))
@@ -220,13 +220,13 @@ def test_a_training_that_is_killed_twice_goes_on_exactly(capsys, finalized, tmp_
         time.sleep(2.5)  # the worker sees it
     assert killed == 2
     status, _, err = cnnarch(
-        capsys, *finalize(run, "--recipe", "digits-final", "steps=[[0.05,16]]")
+        capsys, *finalize(run, "--recipe", "digits-final", "steps=[[0.05,9]]")
     )
     assert status == 0, err
     for row in json.loads((run / "final" / "results.json").read_text())["networks"]:
         whole = tmp_path / "whole" / row["name"]
         architecture = Architecture.parse(row["architecture"])
-        train_final(architecture, task(whole.parent, 16).prepare(), whole)
+        train_final(architecture, task(whole.parent, 9).prepare(), whole)
         assert equal(weights(whole), weights(run / "final" / row["name"]))
 
 

@@ -219,9 +219,7 @@ def test_a_training_that_is_killed_twice_goes_on_exactly(capsys, finalized, tmp_
         killed += process.returncode == -signal.SIGKILL
         time.sleep(2.5)  # the worker sees it
     assert killed == 2
-    status, _, err = cnnarch(
-        capsys, *finalize(run, "--recipe", "digits-final", "steps=[[0.05,9]]")
-    )
+    status, _, err = cnnarch(capsys, *finalize(run, "--recipe", "digits-final", "steps=[[0.05,9]]"))
     assert status == 0, err
     for row in json.loads((run / "final" / "results.json").read_text())["networks"]:
         whole = tmp_path / "whole" / row["name"]

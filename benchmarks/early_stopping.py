@@ -11,7 +11,7 @@ first, one is taken with the probability epsilon of the paper's schedule at that
 are left, else from the best quarter of them. So all networks are met once, the means rise over the
 phases as under an agent, and the bars rise too.
 
-An order takes one to two seconds of a core with prediction, 0.3 with halving. The shipped table
+An order takes one to two seconds of a core with prediction, 0.3 with halving. The table of CIFAR-10
 is of no use here: of its two epochs only the second could be saved.
 """
 

@@ -216,6 +216,7 @@ PRESETS: dict[str, FinalRecipe] = {
     ),
 }
 """``own-final``: 20 epochs, 2,000 steps at least, of AdamW with one-cycle learning rates and moved
-images. ``paper-final``: the paper's 300 epochs, meant for a GPU. ``short-final``: its steps in 20.
+images. ``paper-final``: the paper's 300 epochs, meant for a GPU. ``short-final``: 20 at its
+first learning rate, a tenth and a hundredth of it.
 ``one-cycle``: 15 epochs with one-cycle learning rates and weight decay. ``digits-final``: 20 such
 epochs in small batches for the embedded digits."""

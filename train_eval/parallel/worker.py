@@ -23,7 +23,7 @@ TRIES = 2
 """How often a network is tried whose worker process dies."""
 
 STARTS = 5
-"""How often a worker process that dies while it starts is started anew."""
+"""How often a worker process is started that dies while it starts."""
 
 GRACE = 10.0
 """Seconds beyond the recipe's time limit before a worker that does not answer is replaced."""

@@ -9,10 +9,10 @@ search: .venv/installed
 	$(BIN)/cnnarch search --env CNNArch-Digits-v0 --agent metaqnn --budget 150 --seed 0 --run-dir runs/digits
 
 test: .venv/installed
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 test-lowest: .venv-lowest/installed
-	.venv-lowest/bin/python -m pytest -n 2 -W ignore::DeprecationWarning
+	.venv-lowest/bin/python -m pytest -n 2 --dist worksteal -W ignore::DeprecationWarning
 
 lint: .venv/installed
 	$(BIN)/ruff check .

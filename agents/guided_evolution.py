@@ -28,9 +28,9 @@ class GuidedEvolution(ThompsonSampling):
     A parent is drawn uniformly from the best of n networks, n^(1/3) of them, rounded up. One of its
     layers is changed, preceded by another or removed, each equally likely; for each known network
     met in a row, one layer more. Where regularised evolution (Real et al., 2019) takes a layer at
-    random, the highest draw of mean return plus noise is taken, as it is where the parent's layers
-    no longer fit or end. A tenth of the networks have no parent: they are Thompson draws from the
-    first layer on.
+    random, the highest draw of mean return plus noise is taken. Layers of the parent that are not
+    legal are left out; where none is left, draws go on. A tenth of the networks have no parent:
+    they are Thompson draws from the first layer on.
 
     Args:
         num_actions: A, the number of actions.
@@ -58,7 +58,7 @@ class GuidedEvolution(ThompsonSampling):
         self._plan = _Plan()
 
     def act(self, observation: Observation, action_mask: NDArray[Any]) -> int:
-        """The parent's next action if it is legal, or the legal action with the highest draw."""
+        """The next of the parent's actions that is legal, or the one with the highest draw."""
         key = state_key(observation)
         self._first = self._first or key  # the observation with which episodes begin
         if key == self._first:

@@ -27,6 +27,8 @@ def make(**kwargs):
 
 gym.register("Mine/Class-v0", Mine, kwargs=KWARGS)
 gym.register("Mine/Function-v0", "my_environments:make", kwargs=KWARGS)
+REWARD = {"name": "linear", "weights": {"accuracy": 1, "-parameters": 0.1}}
+gym.register("Mine/Linear-v0", Mine, kwargs=KWARGS | {"reward": REWARD})
 """
 
 
@@ -65,6 +67,13 @@ def test_it_reaches_the_commands(capsys, tmp_path, my_environments):
     )
     assert status == 0, err
     assert cnnarch(capsys, "report", run)[0] == 0
+
+
+def test_a_benchmark_takes_no_other_reward_for_an_accuracy(capsys, tmp_path, my_environments):
+    env = ("--env", f"{my_environments}:Mine/Linear-v0", "--out", tmp_path / "out")
+    status, _, err = cnnarch(capsys, "benchmark", *env)
+    assert status == 2
+    assert "A benchmark compares accuracies, but the reward of" in err
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from gym_cnnarch.files import replace_json, unfinished_name
 from train_eval.benchmark.run import AgentRun, write_outcome
 from train_eval.environments import PLACES
 from train_eval.parallel.worker import WorkersUnavailable, begin_worker
-from train_eval.records.machine import versions
+from train_eval.records.machine import installed_versions, versions
 from train_eval.records.run_directory import LOCK, STORE
 
 BENCHMARK_FILE = "benchmark.json"
@@ -150,7 +150,7 @@ class Benchmark:
             InvalidInput: As ``check``.
         """
         merged = self.check(folder)
-        described = asdict(merged) | {"made_with": versions()}
+        described = asdict(merged) | {"made_with": _made_with()}
         replace_json(folder / BENCHMARK_FILE, described)
         return merged
 
@@ -161,16 +161,18 @@ class Benchmark:
             InvalidInput: If the folder holds another benchmark, or something else.
         """
         path = folder / BENCHMARK_FILE
-        ours = json.loads(json.dumps(asdict(self))) | {"made_with": versions()}
+        ours = json.loads(json.dumps(asdict(self))) | {"made_with": _made_with()}
         if path.is_file():
             theirs = _read_description(path)
-            agents, seeds = theirs["agents"], theirs["seeds"]
+            seeds = theirs["seeds"]
+            # Settings without a result bind nobody: they were a slip, or not run yet.
+            agents = {label: s for label, s in theirs["agents"].items() if _has_run(folder, label)}
             changes = [n for n in _SHARED if _wherever(n, ours[n]) != _wherever(n, theirs[n])]
             was = theirs["made_with"]
             changes += [
                 f"{name} was {was.get(name)} and is {now}"
                 for name, now in ours["made_with"].items()
-                if was.get(name) != now
+                if was.get(name, now) != now
             ]
             for label, settings in ours["agents"].items():
                 if agents.setdefault(label, settings) != settings:
@@ -191,12 +193,23 @@ _SHARED = ("env", "kwargs", "task", "budget", "max_episodes", "trains", "first_s
 _BEGUN = {LOCK, unfinished_name(BENCHMARK_FILE)}  # of a benchmark that was killed while it began
 
 
+_AGENTS_OF_OTHERS = ("stable-baselines3", "sb3-contrib", "optuna")
+
+
+def _made_with() -> dict[str, Any]:
+    """Versions, of the installed libraries of agents too."""
+    return versions() | installed_versions(_AGENTS_OF_OTHERS)
+
+
 def _wherever(name: str, value: Any) -> Any:
     """Keyword arguments without the places of files, which may be moved."""
     if name != "kwargs":
         return value
     # The task says what is there.
-    return {key: given for key, given in value.items() if key not in PLACES}
+    kept = {key: given for key, given in value.items() if key not in PLACES}
+    if kept.get("dataset") is not None:
+        kept["dataset"] = str(kept["dataset"]).partition(":")[0]  # of images of one's own
+    return kept
 
 
 def _read_description(path: Path) -> dict[str, Any]:
@@ -212,6 +225,10 @@ def _read_description(path: Path) -> dict[str, Any]:
 def result_file(folder: Path, pair: Pair) -> Path:
     """The file of one pair's result."""
     return folder / "runs" / _folder_of(pair.label) / f"{pair.seed}.csv.gz"
+
+
+def _has_run(folder: Path, label: str) -> bool:
+    return any((folder / "runs" / _folder_of(label)).glob("*.csv.gz"))
 
 
 def _folder_of(label: str) -> str:

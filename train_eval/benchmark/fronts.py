@@ -54,7 +54,8 @@ class Truth:
 
     def share(self, found: Iterable[Found]) -> float:
         """The share of the best front's networks that a run met."""
-        return len(self.best & {row.architecture for row in found}) / len(self.best)
+        met = self.best & {row.architecture for row in found}
+        return len(met) / max(1, len(self.best))
 
 
 def truth(env: CNNArchEnv, found: Iterable[Found]) -> Truth:

@@ -55,7 +55,8 @@ def _write_csv(results: Results, path: Path) -> None:
                         agent.label, seed, len(outcome.found), outcome.episodes, outcome.steps,
                         outcome.illegal, outcome.found[-1].seconds if best else 0.0,
                         best.architecture if best else "",
-                        _first_objective(best) if best else "", losses[-1],
+                        _first_objective(best) if best else "",
+                        results.scale.shown(losses[-1]),
                     ]
                 )  # fmt: skip
 

@@ -52,11 +52,13 @@ def verdict(results: Results) -> str:
 
 
 def _that_are(results: Results, order: list[str], baseline: str, verdict: str) -> str:
-    labels = [
-        label
-        for label in order
-        if (each := results.comparisons.get((label, baseline))) and each.verdict == verdict
-    ]
+    other_way = {"better": "worse", "worse": "better"}[verdict]
+    labels = []
+    for label in order:
+        each = results.comparisons.get((label, baseline))
+        mirrored = results.comparisons.get((baseline, label))  # two baselines are a pair once
+        if (each and each.verdict == verdict) or (mirrored and mirrored.verdict == other_way):
+            labels.append(label)
     return ", ".join(labels) or "none"
 
 

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from gym_cnnarch import InvalidInput
 from gym_cnnarch.env import CNNArchEnv
+from gym_cnnarch.rewards.table_evaluator import TableEvaluator
 from train_eval.benchmark.benchmark import REPEATS, Benchmark, Pair
 from train_eval.cli.options import EvaluatorOptions, check_positive
 from train_eval.environments import make_env, training_evaluator, with_absolute_places
@@ -103,6 +104,13 @@ class BenchmarkCommand(EvaluatorOptions):
     def _benchmark(self, env: CNNArchEnv) -> Benchmark:
         if env.evaluator is None:
             raise InvalidInput(f"{self.env} has no evaluator: a benchmark needs rewards.")
+        reward = (env.spec.kwargs if env.spec else {}).get("reward", "accuracy")
+        on_table = isinstance(env.evaluator, TableEvaluator)  # where regret is of test accuracies
+        if not (env.objectives or on_table or reward in ("accuracy", "last_accuracy")):
+            raise InvalidInput(
+                f"A benchmark compares accuracies, but the reward of {self.env} is {reward!r}: "
+                f"leave it out, or name --objectives."
+            )
         budget = env.search_space.count_up_to(self.budget)
         agents = self._agents(budget)
         if env.objectives:

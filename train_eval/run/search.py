@@ -25,6 +25,7 @@ from train_eval.records.run_file import RunData
 from train_eval.run.run import Run
 from train_eval.search.agents import (
     AGENTS,
+    as_schedule,
     check_takes_vectors,
     default_agent,
     make_agent,
@@ -151,10 +152,13 @@ def _agent(
     env: CNNArchEnv,
 ) -> tuple[dict[str, Any], Agent, int]:
     """The agent's settings in full, the agent, and the budget, at most the space."""
-    total = given["schedule"].total if "schedule" in given else PAPER_SCHEDULE.total
-    budget = env.search_space.count_up_to(budget or total)
     vector = bool(env.objectives)
     agent = default_agent(vector) if agent is None else agent
+    schedule = PAPER_SCHEDULE
+    if agent == "metaqnn" and "schedule" in given:
+        schedule = as_schedule(given["schedule"])
+        given = {**given, "schedule": schedule}
+    budget = env.search_space.count_up_to(budget or schedule.total)
     if isinstance(agent, str):
         if agent in AGENTS and env.observation != "multidiscrete":
             raise InvalidInput(f"The agent {agent} reads observation='multidiscrete', the default.")

@@ -120,6 +120,23 @@ def metaqnn_settings(
     return settings, schedule.total
 
 
+def as_schedule(given: Any) -> EpsilonSchedule:
+    """An epsilon schedule from its phases too, (epsilon, networks) each, as a run records them.
+
+    Raises:
+        InvalidInput: If it is none.
+    """
+    if isinstance(given, EpsilonSchedule):
+        return given
+    try:
+        return EpsilonSchedule(tuple((epsilon, models) for epsilon, models in given))
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(
+            f"A schedule is a list like [[1.0, 80], [0.1, 30]], epsilon and networks, not "
+            f"{given!r}: {error}"
+        ) from error
+
+
 def find_agent(name: str, vector: bool = False) -> Any:
     """The class of an agent.
 
@@ -173,9 +190,8 @@ def make_agent(
     name = arguments.pop("name")
     make = find_agent(name, vector)
     try:
-        if "schedule" in arguments:
-            phases = tuple((epsilon, models) for epsilon, models in arguments["schedule"])
-            arguments["schedule"] = EpsilonSchedule(phases)
+        if isinstance(arguments.get("schedule"), list | tuple):
+            arguments["schedule"] = as_schedule(arguments["schedule"])
         if "sequences" in inspect.signature(make).parameters:
             sequences = arguments["sequences"] = ActionSequences(space)
             if name == "local_search":

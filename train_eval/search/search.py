@@ -224,6 +224,8 @@ class Search:
 
     def _wait_for(self, future: Future[Evaluation]) -> None:
         """Waits for an evaluation, and saves whatever else is finished meanwhile."""
+        if not future.done():
+            self._journal.save()  # it may be long
         while not future.done():
             self._waiting_since = time.perf_counter()
             try:

@@ -1,7 +1,7 @@
 """Building a table: every architecture of a space, trained with several seeds."""
 
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -53,7 +53,8 @@ class TableBuilder:
         store: Where the results are kept.
 
     Raises:
-        InvalidInput: If the space is too large, or the evaluator measures no test accuracy.
+        InvalidInput: If the space is too large, or the evaluator measures no test accuracy, or
+            another metric.
     """
 
     def __init__(
@@ -67,11 +68,17 @@ class TableBuilder:
         test = evaluator.data.test
         if test is None:
             raise InvalidInput("A table records test accuracies: the evaluator needs test=True.")
+        if evaluator.recipe.metric != "accuracy":
+            raise InvalidInput(
+                f"A table counts images that are classified correctly, which no "
+                f"{evaluator.recipe.metric} can be told from: leave out metric."
+            )
         if seeds < 1:
             raise InvalidInput(f"A table needs at least 1 seed, not {seeds}.")
         self.space = space
         self.seeds = seeds
         self._evaluator, self._test = evaluator, test
+        self._earlier: list[dict[str, Any]] = []
         self._store = store
 
     def jobs(self) -> Iterator[Job]:
@@ -123,6 +130,7 @@ class TableBuilder:
                 f"The table there has {len(table.seeds)} seeds, not {self.seeds}: ask for as many, "
                 f"or name another file."
             )
+        self._earlier = [*table.metadata.get("earlier", []), _made(table.metadata)]
         taken = 0
         with self._store.transaction():
             for position, seed in enumerate(table.seeds):
@@ -172,6 +180,11 @@ class TableBuilder:
 
     def _metadata(self, workers: int) -> dict[str, Any]:
         data, test = self._evaluator.data, self._test
+        made = {
+            "made_with": made_with(workers),
+            "hardware": f"{processor()}, {os.cpu_count()} cores",
+        }
+        earlier = [other for other in self._earlier if other != _made(made)]
         return {
             "search_space": self.space.as_spec(),
             "task": self._evaluator.task,
@@ -182,7 +195,14 @@ class TableBuilder:
             "validation_images": len(data.validation),
             "test_images": len(test),
             "seeds": list(range(self.seeds)),
-            "made_with": made_with(workers),
-            "hardware": f"{processor()}, {os.cpu_count()} cores",
+            **made,
+            **({"earlier": earlier} if earlier else {}),  # on what other trainings of it were made
             "written_at": datetime.now(UTC).isoformat(timespec="seconds"),
         }
+
+
+def _made(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """What of it results may depend on, which they do not on the number of workers."""
+    versions = dict(metadata.get("made_with", {}))
+    versions.pop("workers", None)
+    return {"made_with": versions, "hardware": metadata.get("hardware")}

@@ -1,5 +1,6 @@
 """Benchmarks: budgets are kept exactly, results repeat, failures are named."""
 
+import dataclasses
 import json
 import re
 import signal
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gym_cnnarch import InvalidInput
 from tests.helpers.commands import cnnarch, start
 from tests.helpers.made_up_tables import SPACE, make_table
 from train_eval.benchmark.benchmark import Benchmark, Pair, result_file
@@ -199,6 +201,22 @@ def test_failures_are_named_and_the_others_go_on(capsys, tmp_path, table):
     assert illegal.episodes == 50
     assert illegal.curves[0, -1] == 1.0
     assert np.isnan(illegal_over_time(illegal)).all()
+    settings.write_text('{"odd": {"name": "metaqnn", "alpha": 0.7}}')
+    arguments = ("--agents", "odd", "--settings", settings, "--seeds", 1, "--budget", 5)
+    status, _, err = cnnarch(capsys, *benchmark(table, tmp_path / "out", *arguments))
+    assert status == 0, err  # settings without a result bind nobody
+    assert set(collect_again(tmp_path / "out").agents) == {*results.agents, "odd"}
+    assert "Without a result" not in (tmp_path / "out" / "benchmark.md").read_text()
+
+
+def test_images_that_moved_are_known_by_the_task(tmp_path):
+    agents = {"random_walk": {"name": "random_walk"}}
+    begun = Benchmark("X-v0", {"dataset": "folder:/here"}, "task", agents, {"random_walk": 1}, 5, 9)
+    begun.describe(tmp_path)
+    moved = dataclasses.replace(begun, kwargs={"dataset": "folder:/there"})
+    assert moved.check(tmp_path) == moved
+    with pytest.raises(InvalidInput, match="what differs: kwargs"):
+        dataclasses.replace(begun, kwargs={"dataset": "npz:/here"}).check(tmp_path)
 
 
 def test_losses_follow_the_incumbent(capsys, tmp_path, table):
@@ -266,7 +284,7 @@ def test_who_differs_from_a_baseline_beyond_chance_is_named():
     text = verdict(results)
     assert text.startswith("The smallest regret is that of **better**")
     assert "Better than random_walk: better, evolution; worse: worse." in text
-    assert "Better than evolution: better; worse: " in text
+    assert "Better than evolution: better; worse: as_good, random_walk, worse." in text
     assert "runs" not in text  # 30 are enough
     assert ("random_walk", "evolution") not in results.comparisons  # once is enough
     assert len(results.comparisons) == 4 + 3
@@ -383,6 +401,11 @@ def test_folders_of_something_else_are_refused(capsys, tmp_path, table):
     status, _, err = cnnarch(capsys, *benchmark(table, tmp_path / "out", *arguments, 5))
     assert status == 2
     assert "what differs: torch was 1.0 and is" in err
+    older = {**begun, "made_with": {**begun["made_with"], "optuna": "1.0"}}
+    described.write_text(json.dumps(older))
+    status, _, err = cnnarch(capsys, *benchmark(table, tmp_path / "out", *arguments, 5))
+    assert status == 2
+    assert "what differs: optuna was 1.0 and is" in err
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.tex").write_text("")
     status, _, err = cnnarch(capsys, *benchmark(table, tmp_path / "full", *arguments, 5))

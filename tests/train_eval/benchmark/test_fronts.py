@@ -11,7 +11,7 @@ from tests.helpers.commands import cnnarch
 from tests.helpers.made_up_tables import SPACE, make_table
 from tests.train_eval.benchmark.test_benchmark import benchmark
 from train_eval.benchmark.benchmark import Benchmark
-from train_eval.benchmark.fronts import truth
+from train_eval.benchmark.fronts import Truth, truth
 from train_eval.benchmark.results import collect
 from train_eval.benchmark.run import AgentRun, read_outcome, write_outcome
 from train_eval.environments import make_env
@@ -86,6 +86,10 @@ def test_without_a_table_the_best_front_is_that_of_all_runs(table):
     assert known.losses(one)[-1] >= 0.0
 
 
+def test_where_nobody_found_a_network_no_share_of_the_front_is_met():
+    assert Truth(np.array([0.1, -1.0]), {}, frozenset(), 1.0).share([]) == 0.0
+
+
 def test_vectors_survive_the_file(tmp_path, table):
     outcome = run_of(table)
     write_outcome(tmp_path / "0.csv.gz", outcome)
@@ -107,5 +111,7 @@ def test_the_page_says_hypervolumes_and_shares_of_the_true_front(capsys, tmp_pat
         assert f"| {mean:.2f} ({high:.2f} to {low:.2f}) |" in rows[label]
         assert f"| {results.agents[label].front_share:.1%} |" in rows[label]
     with (tmp_path / "one" / "results.csv").open() as file:
-        lacking = [float(row["hypervolume"]) for row in csv.DictReader(file)]
-    assert 0 <= min(lacking) <= max(lacking) <= 1
+        rows = list(csv.DictReader(file))
+    for label, agent in results.agents.items():
+        written = [float(row["hypervolume"]) for row in rows if row["agent"] == label]
+        assert written == (1 - agent.final).ravel().tolist()

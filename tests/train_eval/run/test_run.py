@@ -99,6 +99,14 @@ def test_a_run_without_a_budget_goes_through_the_schedule(tmp_path):
     assert run.summary.budget == run.summary.settings.space.count()  # less than the paper's 2,700
     total = sum(networks for _, networks in run.summary.settings.agent["schedule"])
     assert total == run.summary.budget
+    again = dict(run.summary.settings.agent)
+    repeated = run_search(
+        DIGITS, again.pop("name"), run_dir=tmp_path / "again", evaluator=evaluator,
+        search_space=space, agent_settings=again,
+    )  # fmt: skip
+    assert repeated.episodes == run.episodes
+    with pytest.raises(InvalidInput, match="A schedule is a list like"):
+        run_search(DIGITS, run_dir=tmp_path / "none", agent_settings={"schedule": "cosine"})
 
 
 def test_hours_end_a_search_that_goes_on_as_if_it_had_not_ended(tmp_path, monkeypatch):

@@ -98,6 +98,30 @@ def test_no_network_is_evaluated_twice_even_across_agents_on_one_store(tmp_path)
     assert len(evaluator.asked) == len(set(evaluator.asked))
 
 
+def test_what_was_looked_up_is_committed_before_the_search_waits(tmp_path):
+    shared = tmp_path / "shared.sqlite"
+    list(make_search(tmp_path / "one", "random_walk", budget=10, store=shared)[0])
+    seen = []
+
+    def evaluate(architecture, seed=0):
+        count, deadline = 0, time.monotonic() + 10
+        with contextlib.closing(sqlite3.connect(shared)) as db:
+            while not count and time.monotonic() < deadline:
+                query = "SELECT count(*) FROM episodes WHERE run = ?"
+                (count,) = db.execute(query, (run,)).fetchone()
+                time.sleep(0.01)
+        seen.append(count)
+        return InstantEvaluator().evaluate(architecture, seed)
+
+    with ThreadPoolExecutor(1) as executor:
+        search, _, run = make_search(
+            tmp_path / "two", "random_walk", budget=11, store=shared,
+            evaluate=evaluate, executor=executor,
+        )  # fmt: skip
+        episodes = len(list(search))
+    assert 10 <= seen[0] == episodes - 1
+
+
 @pytest.mark.parametrize("stop", [1, 17, 40])
 def test_a_run_that_was_stopped_and_repeated_equals_one_that_was_not(tmp_path, stop):
     whole, _, _ = make_search(tmp_path / "whole", lookahead=2)

@@ -1,5 +1,6 @@
 """Tables are built from real trainings, in pieces as well as at once."""
 
+import dataclasses
 import signal
 import sqlite3
 import time
@@ -92,6 +93,21 @@ def test_pieces_make_the_same_table(capsys, tmp_path, table):
     assert status == 0
     assert "holds 10 trainings" in err
     assert same_results(Table.load(out), table)
+    assert "earlier" not in Table.load(out).metadata
+    older = {**part.metadata, "made_with": {**part.metadata["made_with"], "torch": "1.0"}}
+    dataclasses.replace(part, metadata=older).save(out)
+    (tmp_path / "table.sqlite").unlink()
+    assert cnnarch(capsys, *build(out))[0] == 0
+    assert same_results(Table.load(out), table)
+    (earlier,) = Table.load(out).metadata["earlier"]
+    assert earlier["made_with"]["torch"] == "1.0"
+
+
+def test_only_images_that_are_classified_correctly_are_counted(capsys, tmp_path):
+    arguments = [{"epochs=2": "metric=balanced_accuracy"}.get(a, a) for a in build(tmp_path / "t")]
+    status, _, err = cnnarch(capsys, *arguments)
+    assert status == 2
+    assert "A table counts images that are classified correctly" in err
 
 
 def test_a_recipe_that_counts_steps_has_room_for_its_epochs(capsys, tmp_path):

@@ -95,6 +95,10 @@ class FinalizeCommand(FinalOptions):
         summary = Run(self.run_dir).summary
         folder = self.out or self.run_dir / FINAL_FOLDER
         named = [Architecture.parse(text) for text in self.architecture]
+        if named and self.front:
+            raise InvalidInput(
+                "--front trains the run's front, --architecture what it names: give one of them."
+            )
         if not named and (sentence := overlooked(summary, self.networks)):
             console.note(sentence)
         try:

@@ -57,6 +57,7 @@ class FitCommand:
         check_positive(self, "workers")
         console.sign_of_life()
         from train_eval.final.progress import FinalProgress
+        from train_eval.run.first import absolute_name
         from train_eval.run.fit import fit
 
         try:
@@ -75,7 +76,8 @@ class FitCommand:
                 f"The results in {self.run_dir} are gone: run the same command again."
             )
         show_results(results, latest_latencies(self.run_dir))
-        found = run.assess()
+        places = {"dataset": absolute_name(self.dataset), "data_root": self.data_root}
+        found = run.assess(**{name: place for name, place in places.items() if place is not None})
         by = "test images" if results.test_fingerprint is not None else "images held out"
         console.say(
             f"{results.networks[0].name} on {found.images} {by}: accuracy {found.accuracy:.2%}, "

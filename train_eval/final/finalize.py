@@ -30,6 +30,7 @@ from train_eval.records.final_results import (
 from train_eval.records.importing import IMPORTED
 from train_eval.records.run_directory import LOCK, in_use, recorded_data
 from train_eval.records.summary import Summary
+from train_eval.search.settings import check_hours
 from train_eval.training.batches import Images
 from train_eval.training.device import check_precision
 from train_eval.training.evaluator import TrainingEvaluator
@@ -95,8 +96,8 @@ def finalize(
         InvalidInput: If the run trained nothing, its data are not here, hours are not positive, or
             no network is within the limit.
     """
-    if hours is not None and not hours > 0:
-        raise InvalidInput(f"hours must be more than 0, but is {hours:g}.")
+    if hours is not None:
+        check_hours(hours)
     if max_latency is not None and not max_latency > 0:
         raise InvalidInput(f"max_latency must be more than 0 ms, but is {max_latency:g}.")
     evaluator = searched_evaluator(summary, env_arguments)
@@ -163,12 +164,14 @@ def load_test_images(evaluator: TrainingEvaluator) -> ImageData | None:
     return load_train_and_test(evaluator.dataset, evaluator.data_root, size)[1]
 
 
-def assess_best(summary: Summary, results: FinalResults | None) -> Assessment:
+def assess_best(
+    summary: Summary, results: FinalResults | None, given: Mapping[str, Any]
+) -> Assessment:
     """Judges the best network of a run's final trainings, see ``Run.assess``."""
     if results is None or not results.networks:
         raise InvalidInput(f"{summary.run_dir} has no network that was trained to the end.")
     trained = load_network(Path(summary.run_dir) / FINAL_FOLDER / results.networks[0].name)
-    evaluator = searched_evaluator(summary, {})
+    evaluator = searched_evaluator(summary, given)
     test, cpu = load_test_images(evaluator), torch.device("cpu")
     if test is not None:
         return assess_images(trained, Images(test, np.arange(len(test.labels)), cpu))

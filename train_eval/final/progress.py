@@ -22,6 +22,7 @@ class FinalProgress(Watch):
         self._ended: set[str] = set()
         self._progress: Progress | None = None
         self._names: list[str] = []
+        self._before = 0.0  # trainings that earlier calls have done
 
     def __enter__(self) -> "FinalProgress":
         return self
@@ -33,6 +34,7 @@ class FinalProgress(Watch):
     def began(self, chosen: Sequence[Candidate], folder: Path) -> None:
         """Says what is trained."""
         self._folder, self._names = folder, [candidate.name for candidate in chosen]
+        self._before = sum(_done_before(folder, name) for name in self._names)
         console.note(f"Training {len(chosen)} networks to the end in {folder}.")
         self._progress = Progress("networks", len(chosen), facts=self._facts)
         self._progress.__enter__()
@@ -60,10 +62,18 @@ class FinalProgress(Watch):
         """Of each network in training its epoch, and the time left for all."""
         facts = [(name, _in_words(epoch)) for name, epoch in sorted(self._going.items())]
         done = len(self._ended) + sum(e.done for e in self._going.values())
-        if done and self._progress is not None:
-            left = self._progress.elapsed * (len(self._names) - done) / done
+        if done > self._before and self._progress is not None:
+            left = self._progress.elapsed * (len(self._names) - done) / (done - self._before)
+            left = max(left, 0.0)  # the last epoch may end later than the time
             facts.append(("time left", duration(left)))
         return facts
+
+
+def _done_before(folder: Path, name: str) -> float:
+    """Share of a network's training that is over already."""
+    if (folder / f"{name}.json").is_file():
+        return 1.0
+    return sum(e.done for e in _last_epoch(folder / f"{name}{EPOCHS_SUFFIX}", name).values())
 
 
 def _last_epoch(file: Path, name: str) -> dict[str, EpochResult]:

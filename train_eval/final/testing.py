@@ -62,6 +62,8 @@ def evaluate(
         failed.append(FailedNetwork(candidate.name, text, status, message))
     if all(epoch.accuracy is not None for epoch, _ in good):
         good.sort(key=lambda pair: pair[0].rank[:2], reverse=True)  # equal ones as in the search
+    else:  # networks that are named come in any order
+        good.sort(key=lambda pair: pair[1].validation_accuracy or 0.0, reverse=True)
     rows: list[FinalNetwork] = []
     probabilities: list[NDArray[np.float32]] = []
     for epoch, candidate in good:

@@ -18,6 +18,7 @@ from gym_cnnarch.files import replace_file
 from gym_cnnarch.image_size import ImageSize
 from train_eval.final.checkpoint import Checkpoint, EpochResult, weights_that_fit
 from train_eval.final.data import FinalData, final_data
+from train_eval.final.network.card import read_card
 from train_eval.final.network.trained_network import make_normalisation, save_network
 from train_eval.final.pace import Pace
 from train_eval.final.recipe import FinalRecipe
@@ -165,7 +166,10 @@ class _Training:
         file = self.path.with_suffix(".json")
         if not file.is_file():
             return None
-        card = json.loads(file.read_text())
+        try:
+            card = read_card(file)
+        except InvalidInput as error:
+            raise InvalidInput(f"{error} Or remove it, to train the network anew.") from error
         self._check(file, card.get("course"))
         return [EpochResult(**epoch) for epoch in card["epochs"]]
 

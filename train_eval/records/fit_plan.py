@@ -30,13 +30,13 @@ class FitPlan:
 
     Attributes:
         given: The arguments of ``fit``, as plain data.
-        recipe: Settings of the final training.
+        recipe: Settings of the final training; None while the search goes on.
         networks: Number of networks that it trains.
     """
 
     given: dict[str, Any]
-    recipe: dict[str, Any]
-    networks: int
+    recipe: dict[str, Any] | None = None
+    networks: int = 0
 
     def save(self, run_dir: Path) -> None:
         """Writes the file."""
@@ -57,7 +57,8 @@ class FitPlan:
             given = field(plain, "given", dict)
             for name, types in _GIVEN.items():
                 field(given, name, *types)
-            return cls(given, field(plain, "recipe", dict), field(plain, "networks", int))
+            recipe = field(plain, "recipe", dict, type(None))
+            return cls(given, recipe, field(plain, "networks", int))
         except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
             raise InvalidInput(
                 f"{path} does not hold what the final training is to be ({error!r}): remove it."

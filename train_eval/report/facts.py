@@ -8,9 +8,11 @@ from typing import Any
 
 from gym_cnnarch.rewards.reward import is_vector
 from train_eval.data.image_data import Reading
+from train_eval.environments import find_spec, make_env
 from train_eval.records.final_results import FinalResults
 from train_eval.records.fit_plan import FitPlan
 from train_eval.records.run_directory import recorded_images
+from train_eval.records.run_settings import RunSettings
 from train_eval.records.summary import Summary
 from train_eval.report.terminal import percent
 
@@ -74,10 +76,15 @@ def command(summary: Summary) -> str:
     if stopping.pop("kernel", "rbf") != "rbf":
         return ""
     known = recorded_images(Path(summary.run_dir))
+    if known.dataset is None and not _looked_up_in_the_id_s_table(settings):
+        return ""  # other tables, predictions and evaluators of one's own are not recorded
     words = ["cnnarch", "search", "--env", settings.env]
     for option, value in (("--dataset", known.dataset), ("--data-root", known.data_root)):
         words += [] if value is None else [option, value]
-    words += _specification("--recipe", settings.recipe)
+    recipe = settings.recipe
+    if isinstance(recipe, Mapping):
+        recipe = {"preset": "paper", **recipe}  # where none is named
+    words += _specification("--recipe", recipe)
     shape = {"input_shape", "num_classes"}  # the data say these
     space = {k: v for k, v in settings.search_space.items() if k not in shape}
     if "latencies" in space:
@@ -86,7 +93,7 @@ def command(summary: Summary) -> str:
     words += ["--agent", agent.pop("name"), "--budget", str(settings.budget)]
     words += ["--seed", str(settings.seed), "--lookahead", str(settings.lookahead)]
     if "schedule" in agent:
-        phases = (f"{epsilon:g}:{networks}" for epsilon, networks in agent.pop("schedule"))
+        phases = (f"{_number(epsilon)}:{networks}" for epsilon, networks in agent.pop("schedule"))
         words += ["--schedule", *phases]
     for name in ("alpha", "replay", "trace_decay"):
         if name in agent:
@@ -98,9 +105,21 @@ def command(summary: Summary) -> str:
     return "" if agent else shlex.join([*words, "--run-dir", summary.run_dir])
 
 
+def _looked_up_in_the_id_s_table(settings: RunSettings) -> bool:
+    if "table" not in find_spec(settings.env).kwargs:
+        return False
+    evaluator = make_env(settings.env).evaluator
+    return evaluator is not None and evaluator.task == settings.task
+
+
+def _number(number: float) -> str:
+    """All of it, 1 instead of 1.0."""
+    return repr(number).removesuffix(".0")
+
+
 def _fit(given: Mapping[str, Any], run_dir: str) -> str:
     """The command of a fit."""
-    words = ["cnnarch", "fit", str(given["dataset"]), "--hours", f"{given['hours']:g}"]
+    words = ["cnnarch", "fit", str(given["dataset"]), "--hours", _number(given["hours"])]
     for option in ("data_root", "device", "workers"):
         if given[option] is not None:
             words += [f"--{option.replace('_', '-')}", str(given[option])]

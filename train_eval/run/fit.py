@@ -1,5 +1,6 @@
 """``fit``: from images of one's own to trained networks, in a given time."""
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -25,6 +26,7 @@ from train_eval.run.first import (
 from train_eval.run.run import Run
 from train_eval.run.search import Follow, run_search
 from train_eval.search.search import Learned, Search
+from train_eval.search.settings import check_hours
 from train_eval.search.usual import USUAL
 from train_eval.training.device import find_device
 
@@ -106,8 +108,7 @@ def fit(
         InvalidInput: If an argument cannot be used, the folder holds another run, or no network
             could be trained.
     """
-    if not hours > 0:
-        raise InvalidInput(f"hours must be more than 0, but is {hours:g}.")
+    check_hours(hours)
     if seed < 0:
         raise InvalidInput(f"seed must be at least 0, but is {seed}.")
     run_dir = Path(run_dir)
@@ -133,7 +134,7 @@ def fit(
     for sentence in what_was_read(env):
         tell(sentence)
     plan = FitPlan.load(run_dir)
-    if plan is None:
+    if plan is None or plan.recipe is None:
         first = first_network(env, run_dir, seed, also_large=on_gpu)
         final = {
             "preset": FINAL_RECIPE, "class_weights": first.class_weights,
@@ -158,7 +159,9 @@ def fit(
             agent_settings={"networks": [USUAL]} if first.usual else {},
             lookahead=_lookahead(run_dir, 1 if few else together),
             executor=executor or "local", workers=None if executor == "inline" else together,
-            follow=_until(times, 0.0 if few else SEARCH_SHARE, follow),
+            follow=_until(
+                times, 0.0 if few else SEARCH_SHARE, follow, lambda: FitPlan(given).save(run_dir)
+            ),
             recipe=settings, search_space=space, **where,
         )  # fmt: skip
         if not run.best():
@@ -175,8 +178,14 @@ def fit(
         )
     _check_same(run_dir, plan.given, given)
     run = Run(run_dir)
+    if together < plan.networks:
+        turns = math.ceil(plan.networks / together)
+        tell(
+            f"{plan.networks} networks are to be trained, as many as there were workers, and now "
+            f"{together} at a time: that takes up to {turns} times as long."
+        )
     finalize(
-        run.summary, FinalRecipe.from_spec(plan.recipe), plan.networks, seed=seed,
+        run.summary, FinalRecipe.from_spec(plan.recipe or {}), plan.networks, seed=seed,
         workers=workers, watch=watch, **where,
     )  # fmt: skip
     return run
@@ -214,13 +223,14 @@ def _lookahead(run_dir: Path, together: int) -> int | None:
     return 1 if together == 1 else 2 * together
 
 
-def _until(times: _Time, share: float, follow: FollowInTime) -> Follow:
+def _until(times: _Time, share: float, follow: FollowInTime, begin: Callable[[], None]) -> Follow:
     """Follows a search until a share of the time is over."""
 
     def seconds_left() -> float:
         return share * times.all - times.spent()
 
     def followed(search: Search) -> Iterator[Learned]:
+        begin()  # the folder is the run's by now
         for learned in follow(search, seconds_left):
             yield learned
             if seconds_left() <= 0:

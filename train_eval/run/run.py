@@ -95,17 +95,20 @@ class Run:
         place = self.run_dir / "report" if folder is None else Path(folder)
         return write_report(self.summary, self.final, place, top)
 
-    def assess(self) -> "Assessment":
+    def assess(self, **env_arguments: Any) -> "Assessment":
         """Judges the best network that was finalized: per class, and what it takes for what.
 
         By the test images; where the data set has none, by those that judged it in its training.
+
+        Args:
+            env_arguments: ``dataset``, ``data_root`` or ``device``, where they are others now.
 
         Raises:
             InvalidInput: If none was, no image judged it, or the images are not here.
         """
         from train_eval.final.finalize import assess_best
 
-        return assess_best(self.summary, self.final)
+        return assess_best(self.summary, self.final, env_arguments)
 
     def finalize(
         self,

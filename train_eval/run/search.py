@@ -32,7 +32,7 @@ from train_eval.search.agents import (
     search_settings,
 )
 from train_eval.search.search import Learned, Search
-from train_eval.search.settings import default_lookahead, run_settings
+from train_eval.search.settings import check_hours, default_lookahead, run_settings
 from train_eval.search.usual import USUAL, usual_networks
 from train_eval.training.stopping import Halving, Prediction, make_rule, rule_settings
 
@@ -108,8 +108,8 @@ def run_search(
     for name, number in (("budget", budget), ("lookahead", lookahead)):
         if number is not None and number < 1:
             raise InvalidInput(f"{name} must be at least 1, but is {number}.")
-    if hours is not None and hours <= 0:
-        raise InvalidInput(f"hours must be more than 0, but is {hours:g}.")
+    if hours is not None:
+        check_hours(hours)
     check_folder(run_dir)
     made = make_env(env, **options)
     settings, made_agent, budget = _agent(agent, agent_settings or {}, budget, seed, made)

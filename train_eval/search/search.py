@@ -1,6 +1,7 @@
 """The search loop: ask the agent, evaluate, tell the agent, in order."""
 
 import math
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -235,7 +236,8 @@ class Search:
                 if left is not None and left <= 0:
                     self._give_up_waiting()
                     left = None
-                wait(expected, left, FIRST_COMPLETED)
+                longest = None if left is None else min(left, threading.TIMEOUT_MAX)
+                wait(expected, longest, FIRST_COMPLETED)
             finally:
                 self._waited, self._waiting_since = self.waited_seconds, None
             self._save_finished(but=future)

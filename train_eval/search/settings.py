@@ -1,5 +1,6 @@
 """The settings of a search: what its course will depend on."""
 
+import math
 from typing import Any
 
 from gym_cnnarch import InvalidInput
@@ -63,3 +64,13 @@ def default_lookahead(workers: int, budget: int) -> int:
     idle. Chosen by benchmarks/simulate_lookahead.py: see docs/large_searches.md.
     """
     return 1 if workers == 1 else min(8 * workers, max(1, budget // 4))
+
+
+def check_hours(hours: float) -> None:
+    """Refuses a time that is none.
+
+    Raises:
+        InvalidInput: If it is not positive and finite.
+    """
+    if not 0 < hours < math.inf:
+        raise InvalidInput(f"hours must be more than 0, and a finite number, but is {hours:g}.")

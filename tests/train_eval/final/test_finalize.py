@@ -1,9 +1,11 @@
 """Networks are finalized exactly where it stopped, and can be used."""
 
 import csv
+import dataclasses
 import io
 import json
 import re
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -19,9 +21,12 @@ from tests.helpers.final_tasks import equal, task, weights
 from train_eval import load_network
 from train_eval.data.pictures import from_array
 from train_eval.data.sources import load_dataset
-from train_eval.final.candidates import candidates
+from train_eval.final.candidates import Candidate, candidates
+from train_eval.final.checkpoint import EpochResult
+from train_eval.final.progress import FinalProgress
 from train_eval.final.testing import predict
-from train_eval.final.training import train_final
+from train_eval.final.training import EPOCHS_SUFFIX, Final, train_final
+from train_eval.output.progress import Progress
 from train_eval.run.run import Run
 
 RECIPE = ("digits-final", "steps=[[0.05,3]]")
@@ -297,6 +302,9 @@ def test_what_is_trained_can_be_named_or_be_the_front(capsys, finalized, tmp_pat
     assert weights(tmp_path / "named" / "01").keys() == {
         f"{layer}.{kind}" for layer in ("1:C(8,3,1).0", "2:SM(10).1") for kind in ("weight", "bias")
     }
+    status, _, err = cnnarch(capsys, *finalize(finalized, "--architecture", text, "--front"))
+    assert status == 2
+    assert "give one of them" in err
     wrong = finalize(finalized, "--architecture", "[C(8,3,1), SM(7)]")
     status, _, err = cnnarch(capsys, *wrong)
     assert status == 2
@@ -406,3 +414,27 @@ def test_hours_are_shared_by_the_trainings(tmp_path, finalized):
         assert card["epochs"][-1]["share"] > 0.9  # it may pass 1 after it was noted
     with pytest.raises(InvalidInput, match="hours must be more than 0"):
         run.finalize(hours=0.0)
+
+
+def test_a_damaged_card_is_named_before_anything_is_written(capsys, finalized, tmp_path):
+    shutil.copytree(finalized / "final", tmp_path / "final")
+    (tmp_path / "final" / "02.json").write_text("{")
+    before = (tmp_path / "final" / "results.json").read_bytes()
+    status, _, err = cnnarch(capsys, *finalize(finalized), "--out", tmp_path / "final")
+    assert status == 2
+    assert "02.json is damaged" in " ".join(err.split())
+    assert (tmp_path / "final" / "results.json").read_bytes() == before
+
+
+def test_the_time_left_is_told_from_what_this_process_did(tmp_path, monkeypatch):
+    chosen = [Candidate(f"0{n}", Architecture.parse("[SM(10)]"), 0.5, 650) for n in (1, 2)]
+    (tmp_path / "01.json").write_text("{}")  # trained by an earlier call
+    line = json.dumps(dataclasses.asdict(EpochResult(1, 2, 0.1)))
+    with FinalProgress() as shown:
+        shown.began(chosen, tmp_path)
+        monkeypatch.setattr(Progress, "elapsed", 10.0)
+        shown.ended(chosen[0], Final("ok", (0.1,), 1.0, best=EpochResult(1, 1, 0.1)))
+        assert shown._facts() == []
+        (tmp_path / f"02{EPOCHS_SUFFIX}").write_text(f"{line}\n")
+        shown.waiting()
+        assert ("time left", "0:00:10") in shown._facts()  # half of a network in 10 seconds

@@ -12,7 +12,7 @@ import pytest
 from agents import MetaQNN
 from gym_cnnarch.mdp import START, compile_mdp
 from tests.helpers.commands import cnnarch, recorded, search
-from tests.helpers.instant import InstantEvaluator, make_search
+from tests.helpers.instant import DIGITS, InstantEvaluator, make_search
 from train_eval.data.image_data import Reading
 from train_eval.environments import make_env
 from train_eval.records.final_results import FinalNetwork, FinalResults
@@ -22,6 +22,7 @@ from train_eval.report.facts import command, finals
 from train_eval.report.figures import RunFigures, rolling_mean
 from train_eval.report.page import write_report
 from train_eval.run.run import Run
+from train_eval.run.search import run_search
 from train_eval.search.offline import learn_offline
 
 SVHN = "CNNArch-SVHN-v0"
@@ -194,6 +195,15 @@ def test_the_command_on_the_page_is_that_of_the_run(capsys, tmp_path, given):
     rewarded = Run(folder).summary.settings
     rewarded = dataclasses.replace(rewarded, reward="module:mine")
     assert command(dataclasses.replace(Run(folder).summary, settings=rewarded)) == ""
+
+
+def test_only_the_id_s_own_table_has_a_command_that_repeats_the_run(tmp_path):
+    env = "CNNArch-CIFAR10Table-v0"
+    run = run_search(env, "random_walk", 3, run_dir=tmp_path / "own")
+    assert command(run.summary).startswith(f"cnnarch search --env {env} --search-space")
+    for other, options in ((env, {"repeat": "mean"}), (DIGITS, {"evaluator": InstantEvaluator()})):
+        run = run_search(other, "random_walk", 3, run_dir=tmp_path / other, **options)
+        assert command(run.summary) == ""
 
 
 def test_final_networks_are_shown_by_accuracy_with_the_ensemble_last():

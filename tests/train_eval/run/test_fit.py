@@ -17,6 +17,7 @@ from tests.helpers.pictures import write_images
 from train_eval.data.sources import own_image_size
 from train_eval.records.run_directory import STORE, recorded_images
 from train_eval.records.store import Store
+from train_eval.report.facts import command
 from train_eval.run import fit as fit_module
 from train_eval.run.first import PassTime, absolute_name
 from train_eval.run.fit import fit
@@ -187,6 +188,7 @@ def test_a_search_within_few_parameters_that_was_stopped_goes_on(tmp_path, monke
     before = begun.networks
     assert len(before) == 2
     assert begun.final is None
+    assert command(begun.summary).startswith("cnnarch fit ")  # and no search of 10,000 networks
     with pytest.raises(InvalidInput, match="no network that was trained to the end"):
         begun.assess()
     run = fit(str(tmp_path / "untested.npz"), **given)
@@ -203,9 +205,13 @@ def test_the_same_command_does_nothing_again(capsys, fitted, file):
     before = {path: path.stat().st_mtime_ns for path in files}
     given = ("--recipe", "steps=15", "epochs=1", "--workers", 1, "--device", "cpu")
     space = ("--search-space", "conv_filters=[16,32,64]")
-    status, out, err = cnnarch(
-        capsys, "fit", file, "--hours", HOURS, "--run-dir", run.run_dir, *given, *space
-    )
+    moved = file.rename(file.with_name("moved.npz"))
+    try:
+        status, out, err = cnnarch(
+            capsys, "fit", moved, "--hours", HOURS, "--run-dir", run.run_dir, *given, *space
+        )
+    finally:
+        moved.rename(file)
     assert status == 0, err
     assert "60 test images: accuracy" in out
     assert "Rows: what it is" in out
@@ -223,6 +229,7 @@ def test_the_same_command_does_nothing_again(capsys, fitted, file):
         (("nowhere/at/all",), "there is no folder"),
         (("unknown",), "No data set 'unknown'"),
         (("digits", "--hours", "0"), "hours must be more than 0"),
+        (("digits", "--hours", "inf"), "and a finite number"),
         (("digits", "--seed", "-1"), "seed must be at least 0"),
         (("digits", "--workers", "0"), "--workers must be at least 1"),
         (("digits", "--recipe", "epochs=none"), "epochs"),
@@ -261,9 +268,9 @@ def test_pictures_of_several_sizes_are_resized(tmp_path):
 def test_its_report_has_the_command_and_the_split(fitted, file):
     run, _ = fitted
     page = html.unescape(run.report().read_text())
-    command = f"cnnarch fit npz:{file} --hours {HOURS:g} --device cpu --recipe steps=15 epochs=1"
-    command += " --search-space 'conv_filters=[16,32,64]'"
-    assert f"{command} --seed 0 --run-dir {run.run_dir}" in page
+    expected = f"cnnarch fit npz:{file} --hours {HOURS!r} --device cpu --recipe steps=15 epochs=1"
+    expected += " --search-space 'conv_filters=[16,32,64]'"
+    assert f"{expected} --seed 0 --run-dir {run.run_dir}" in page
     known = recorded_images(run.run_dir)
     assert (known.train, known.validation) == (120, 30)
     assert "images to validate with in the search" in page

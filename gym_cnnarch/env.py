@@ -215,7 +215,7 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
             self.reward_dim = len(objectives.names)
         self.evaluation_seed = seed
         self.observe_size: ObserveSize = observe_size
-        self.observe_budget = observe_budget
+        self.observe_budget = bool(observe_budget)
         self.observation: ObservationKind = observation
         self.invalid_action = invalid_action
         self._draw_seed = getattr(self.evaluator, "draw_seed", None)

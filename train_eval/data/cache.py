@@ -21,7 +21,7 @@ from train_eval.data.image_data import ImageData, Reading
 LIMIT_VARIABLE = "CNNARCH_CACHE_GB"
 """Environment variable: gigabytes that decoded data sets may take, 20 unless it is set."""
 
-_FORMAT = 2  # changes whenever the same files would be decoded otherwise
+_FORMAT = 3  # changes whenever the same files would be decoded otherwise
 _DESCRIPTION = "description.json"
 _UNFINISHED = ".unfinished"
 

@@ -20,8 +20,8 @@ from gym_cnnarch.image_size import ImageSize, pads, side_of
 
 logging.getLogger("PIL").addHandler(logging.NullHandler())  # its messages name no file
 
-_GREY_MODES = {"1", "L"}
-_8_BIT_MODES = _GREY_MODES | {"P", "PA", "RGB", "RGBA", "RGBX", "LA", "CMYK", "YCbCr", "LAB", "HSV"}
+_GREY_MODES = {"1", "L", "LA"}
+_8_BIT_MODES = _GREY_MODES | {"P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "LAB", "HSV"}
 _16_BIT_MODES = {"I;16", "I;16L", "I;16B", "I;16N"}
 _16_BIT_FORMATS = {"PNG", "PPM"}  # whose pixels of mode I are 16 bits
 _QUARTER_TURNS = {5, 6, 7, 8}  # EXIF orientations that swap width and height

@@ -31,6 +31,16 @@ _FILES = {
 """Where torchvision looks for them under the root."""
 
 
+_STORED = {
+    "cifar10": "cifar-10-batches-py/*",
+    "cifar100": "cifar-100-python/*",
+    "svhn": "{part}_32x32.mat",
+    "mnist": "MNIST/raw/*",
+    "fashionmnist": "FashionMNIST/raw/*",
+}
+"""The same as a pattern of file names."""
+
+
 def load(
     name: str, data_root: str | Path | None, part: str, image_size: ImageSize | None
 ) -> ImageData:
@@ -49,7 +59,9 @@ def load(
         labels = np.array([label for _, label in data], dtype=np.int64)
         return make_image_data(images, labels, list(names))
 
-    key = ["torchvision", name, str(root.resolve()), part, image_size]
+    stored = [(file, file.stat()) for file in sorted(root.glob(_STORED[name].format(part=part)))]
+    files = [[file.name, stat.st_size, stat.st_mtime_ns] for file, stat in stored]
+    key = ["torchvision", name, str(root.resolve()), files, part, image_size]
     return cache.cached(key, decode_all)
 
 

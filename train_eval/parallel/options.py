@@ -88,6 +88,8 @@ class ExecutorOptions:
         if executor == "ray":
             from train_eval.parallel.ray_cluster import RayExecutor
 
+            if str(device).startswith("cuda:"):
+                raise InvalidInput(f"Ray chooses a node's GPU itself: say cuda, not {device}.")
             gpus = self.gpus_per_network
             if gpus is None and device not in (None, "cuda"):
                 gpus = 0.0

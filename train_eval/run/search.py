@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import operator
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from pathlib import Path
@@ -105,9 +106,9 @@ def run_search(
     run_dir = Path(run_dir)
     where = ExecutorOptions(**{k: options.pop(k) for k in list(options) if k in _EXECUTOR_OPTIONS})
     where.check_executor()
-    for name, number in (("budget", budget), ("lookahead", lookahead)):
-        if number is not None and number < 1:
-            raise InvalidInput(f"{name} must be at least 1, but is {number}.")
+    seed = _integer("seed", seed)
+    budget = None if budget is None else _integer("budget", budget, least=1)
+    lookahead = None if lookahead is None else _integer("lookahead", lookahead, least=1)
     if hours is not None:
         check_hours(hours)
     check_folder(run_dir)
@@ -127,6 +128,8 @@ def run_search(
         if lookahead is None:
             lookahead = known.lookahead if known else default_lookahead(workplace.workers, budget)
         described = run_settings(made, settings, seed, budget, lookahead, full_id(env), stopping)
+        if known is not None and known.as_json() == described.as_json():
+            described = known  # 1 and 1.0 are equal, and yet not the same name
         data = _images(evaluator)
         if known is not None and known.task != described.task:
             _check_images(run_dir, data)
@@ -172,6 +175,17 @@ def _agent(
     if vector:
         check_takes_vectors(kind.__qualname__, agent)
     return {"name": f"{kind.__module__}:{kind.__qualname__}"}, agent, budget
+
+
+def _integer(name: str, number: Any, least: int | None = None) -> int:
+    """Also of NumPy's."""
+    try:
+        integer = operator.index(number)
+    except TypeError as error:
+        raise InvalidInput(f"{name} must be an integer, but is {number!r}.") from error
+    if least is not None and integer < least:
+        raise InvalidInput(f"{name} must be at least {least}, but is {integer}.")
+    return integer
 
 
 def _usual(space: SearchSpace) -> list[str]:

@@ -58,6 +58,8 @@ class Trainer:
     ) -> None:
         if dataset is None:
             raise InvalidInput(f"Training needs a dataset (--dataset for commands): {NAMES}.")
+        if not isinstance(dataset, str):
+            raise InvalidInput(f"A dataset is a text ({NAMES}), not {dataset!r}.")
         self.recipe = Recipe.from_spec(recipe)
         size = self.recipe.image_size
         data, tested = (
@@ -168,6 +170,8 @@ def _task_name(dataset: str, fingerprints: str, data: TrainingData, recipe: Reci
         rules.append("no restarts")
     elif recipe.restart_on == "chance" and data.chance < data.commonest:
         rules.append("a guess is chance")
+    if recipe.metric != "accuracy" and data.chance > 1 / data.num_classes:
+        rules.append("chance is of the classes shown")
     named = [fingerprints, data.split, changed, *rules]
     settings = json.dumps(named, sort_keys=True)
     digest = hashlib.sha256(settings.encode()).hexdigest()[:16]

@@ -83,6 +83,7 @@ def test_transparent_pixels_are_white_whatever_colour_they_hide(tmp_path, mode):
         colour = picture.getpixel((0, 0))
         picture.save(path, transparency=colour)
     assert read_header(path).transparent
+    assert read_header(path).grey == (mode in ("LA", "L", "I;16"))
     expected = np.where(hidden, 255, 200)
     assert np.array_equal(trained(path)[0], expected)
     assert np.array_equal(predicted(path, 3), np.stack([expected] * 3))

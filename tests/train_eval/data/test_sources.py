@@ -1,5 +1,6 @@
 """Data sets by name: what is read, and what is refused with one sentence."""
 
+import gymnasium as gym
 import numpy as np
 import pytest
 
@@ -72,6 +73,28 @@ def test_damaged_torchvision_files_are_refused_in_a_sentence(tmp_path):
         (raw / f"{part}-labels-idx1-ubyte").write_bytes(b"damaged")
     with pytest.raises(InvalidInput, match="MNIST is neither under"):
         load_dataset("mnist", data_root=tmp_path)
+
+
+def test_torchvision_files_that_changed_are_read_anew(tmp_path):
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+
+    def write(pixel):
+        sizes = (20).to_bytes(4, "big")
+        for part in ("train", "t10k"):
+            images = b"\0\0\x08\x03" + sizes + 2 * (28).to_bytes(4, "big")
+            (raw / f"{part}-images-idx3-ubyte").write_bytes(images + 20 * 28 * 28 * bytes([pixel]))
+            labels = b"\0\0\x08\x01" + sizes + bytes(2 * list(range(10)))
+            (raw / f"{part}-labels-idx1-ubyte").write_bytes(labels)
+
+    for pixel in (3, 77):
+        write(pixel)
+        assert set(load_dataset("mnist", data_root=tmp_path).images.ravel()) == {pixel}
+
+
+def test_a_path_is_no_data_set_s_name(tmp_path):
+    with pytest.raises(InvalidInput, match="A dataset is a text"):
+        gym.make("CNNArch-v0", dataset=tmp_path)
 
 
 def test_splits_keep_the_class_balance_and_are_disjoint():

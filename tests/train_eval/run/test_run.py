@@ -7,6 +7,7 @@ import types
 from concurrent.futures import ThreadPoolExecutor
 
 import loky
+import numpy as np
 import pytest
 
 from agents import RandomWalk
@@ -74,6 +75,16 @@ def test_any_executor_gives_the_same_episodes(tmp_path):
         assert episodes("threads", threads, workers=2) == here
     with loky.ProcessPoolExecutor(2) as processes:
         assert episodes("processes", processes, workers=2) == here
+
+
+def test_numbers_that_are_equal_are_those_of_the_same_run(tmp_path):
+    options = {"run_dir": tmp_path / "run", "evaluator": InstantEvaluator()}
+    stopped(tmp_path / "run", 7, evaluator=InstantEvaluator(), failure_reward=0)
+    run = run_search(DIGITS, budget=np.int64(20), seed=np.int64(0), **options)
+    assert run.summary.finished
+    assert len(run.networks) == 20
+    with pytest.raises(InvalidInput, match=r"seed must be an integer, but is 0\.5"):
+        run_search(DIGITS, budget=20, seed=0.5, **options)
 
 
 def test_an_agent_of_one_s_own_searches_as_an_object(tmp_path):

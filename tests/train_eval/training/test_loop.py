@@ -224,6 +224,13 @@ def test_a_data_set_s_own_validation_images_are_all_used_and_nothing_is_split_of
     assert split.chance == np.bincount(validation.labels).max() / 360
     fewer = TrainingData(data, dataclasses.replace(QUICK, train_size=500), CPU, None, validation)
     assert (len(fewer.train), len(fewer.validation)) == (500, 360)
+    kept = validation.labels < 4  # images of four classes; a constant answer is right about one
+    four = dataclasses.replace(
+        validation, images=validation.images[kept], labels=validation.labels[kept]
+    )
+    balanced = dataclasses.replace(QUICK, metric="balanced_accuracy")
+    assert TrainingData(data, balanced, CPU, validation=validation).chance == 0.1
+    assert TrainingData(data, balanced, CPU, validation=four).chance == 0.25
 
 
 def test_inputs_are_standardised_by_the_training_images(digits):

@@ -25,8 +25,10 @@ def cut(
     if decision is None or not evaluation.curve:
         return evaluation
     rate = 0.0 if evaluation.learning_rate is None else evaluation.learning_rate
-    if recipe is not None and recipe.restart_on == "loss" and rate != recipe.learning_rate:
-        return None
+    if recipe is not None and recipe.restart_on == "loss":
+        alike = recipe.max_restarts > 0 and recipe.restart_factor == 1  # tries have one rate
+        if rate != recipe.learning_rate or alike:
+            return None
     # An epoch that fails ends a training before its decision is asked.
     epochs = len(evaluation.curve) - (evaluation.status == "diverged")
     for epoch in range(1, epochs + 1):

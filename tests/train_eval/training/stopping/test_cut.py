@@ -87,5 +87,6 @@ def test_what_is_left_of_a_restarted_training_does_not_tell_where_any_epoch_may_
     assert cut(restarted, None, on_loss) == restarted
     begun = replace(restarted, learning_rate=RECIPE.learning_rate)
     assert cut(begun, After(1), on_loss).curve == (0.4,)
+    assert cut(begun, After(1), replace(on_loss, restart_factor=1.0)) is None  # tries look alike
     died = Evaluation(0.0, "error", 1, 1, message="the worker died")
     assert cut(died, After(1), on_loss) == died

@@ -43,6 +43,7 @@ ENVIRONMENTS: dict[str, dict[str, Any]] = {
     },
     "CNNArch-v0": {"dataset": None, "search_space": "metaqnn", "recipe": "own"},
     "CNNArch-CIFAR10Table-v0": {"evaluator": TABLE, "table": "cifar10-16x16"},
+    "CNNArch-ClutteredDigitsTable-v0": {"evaluator": TABLE, "table": "cluttered-digits"},
 }
 
 

@@ -348,7 +348,8 @@ def test_without_limits_states_and_their_order_are_as_if_there_were_no_channels(
 
 LIMITED = {
     env_id: {"max_parameters": 2_000, "max_macs": 200_000}
-    if env_id in ("CNNArch-Digits-v0", "CNNArch-ClutteredDigits-v0", "CNNArch-CIFAR10Table-v0")
+    if env_id in ("CNNArch-Digits-v0", "CNNArch-ClutteredDigits-v0")
+    or "table" in ENVIRONMENTS[env_id]
     else {"max_parameters": 300_000, "max_macs": 20_000_000}
     for env_id in ENVIRONMENTS
 }
@@ -357,7 +358,7 @@ LIMITED = {
 def limited_kwargs(env_id, **more):
     registered = ENVIRONMENTS[env_id].get("search_space", "small")
     own = {} if env_id != "CNNArch-v0" else {"input_shape": [3, 32, 32], "num_classes": 10}
-    evaluator = {} if env_id == "CNNArch-CIFAR10Table-v0" else {"evaluator": None}
+    evaluator = {} if "table" in ENVIRONMENTS[env_id] else {"evaluator": None}
     return {"search_space": {"preset": registered, **LIMITED[env_id], **own}, **evaluator, **more}
 
 

@@ -13,11 +13,12 @@ from gymnasium.utils.env_checker import data_equivalence
 
 from gym_cnnarch.registration import ENVIRONMENTS
 
+TABLES = {"CNNArch-CIFAR10Table-v0", "CNNArch-ClutteredDigitsTable-v0"}
 OWN_DATA = {"search_space": {"input_shape": [3, 32, 32], "num_classes": 10}}
 SHORT = {"preset": "digits", "epochs": 3}
 CHEAP = {env_id: {"evaluator": None} for env_id in ENVIRONMENTS} | {
     "CNNArch-v0": {"evaluator": None, **OWN_DATA},
-    "CNNArch-CIFAR10Table-v0": {},
+    **{env_id: {} for env_id in TABLES},
 }
 TRAINED = pytest.param("CNNArch-Digits-v0", {"recipe": SHORT}, id="CNNArch-Digits-v0 trained")
 CASES = [*(pytest.param(env_id, kwargs, id=env_id) for env_id, kwargs in CHEAP.items()), TRAINED]
@@ -193,7 +194,7 @@ def test_a_key_of_info_keeps_one_type_and_shape(env_id, kwargs):
 
 def test_only_what_trains_is_registered_as_nondeterministic():
     trained = {env_id for env_id in ENVIRONMENTS if gym.spec(env_id).nondeterministic}
-    assert trained == set(ENVIRONMENTS) - {"CNNArch-CIFAR10Table-v0"}
+    assert trained == set(ENVIRONMENTS) - TABLES
 
 
 @every_environment

@@ -90,7 +90,7 @@ class ShowTableCommand:
     """Describe a table: accuracies, noise between seeds, the best networks, the cost."""
 
     file: tyro.conf.Positional[Path]
-    """The file of the table, or a shipped table's name, cifar10-16x16."""
+    """The file of the table, or the name of a shipped one: cifar10-16x16, cluttered-digits."""
     top: int = 10
     """Number of networks to list."""
 

@@ -19,7 +19,7 @@ def sample_architectures(env_id, number):
     kwargs = {"evaluator": None}
     if env_id == "CNNArch-v0":
         kwargs["search_space"] = {"input_shape": [3, 48, 48], "num_classes": 7}
-    if env_id == "CNNArch-CIFAR10Table-v0":
+    if "table" in ENVIRONMENTS[env_id]:
         kwargs = {}  # costs nothing as it is
     space = make_env(env_id, **kwargs).search_space
     rng = np.random.default_rng(0)

@@ -36,7 +36,7 @@ DEFAULT_AGENTS = "random_walk,uniform,evolution,reinforce,metaqnn"
 class BenchmarkCommand(EvaluatorOptions):
     """Compare agents on equal budgets of unique networks. The same command continues it."""
 
-    env: str = "CNNArch-CIFAR10Table-v0"
+    env: str = "CNNArch-ClutteredDigitsTable-v0"
     """Id of the environment."""
     agents: str | None = None
     """Agents, with commas: random_walk, uniform, evolution, guided_evolution, local_search,

@@ -84,3 +84,15 @@ class Agent(Protocol):
     def learn(self, episode: Episode) -> None:
         """Takes note of one finished episode."""
         ...
+
+
+class Beginnings:
+    """Tells at which states episodes begin: at the first of all, which has no layers yet."""
+
+    def __init__(self) -> None:
+        self._first: bytes | None = None
+
+    def begins_at(self, key: bytes) -> bool:
+        """Whether the state of this key begins an episode."""
+        self._first = self._first or key
+        return key == self._first

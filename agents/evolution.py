@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.base import Episode, Observation, Sequences, state_key
+from agents.base import Beginnings, Episode, Observation, Sequences, state_key
 from agents.neighbours import Actions, mutate
 from agents.random_walk import random_legal
 
@@ -55,15 +55,14 @@ class RegularizedEvolution:
         self._sequences = sequences
         self._rng = np.random.default_rng(seed)
         self._members: deque[tuple[Actions, float]] = deque(maxlen=population)
-        self._first: bytes | None = None
+        self._beginnings = Beginnings()
         self._begun = 0
         self._rest: list[int] = []
 
     def act(self, observation: Observation, action_mask: NDArray[Any]) -> int:
         """The next action of the network that was drawn or mutated for this episode."""
         key = state_key(observation)
-        self._first = self._first or key  # the observation with which episodes begin
-        self._begun += key == self._first
+        self._begun += self._beginnings.begins_at(key)
         if self._begun <= self.population and self.start == "random_walk":
             return random_legal(self._rng, action_mask)
         if not self._rest:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.base import Observation, state_key
+from agents.base import Beginnings, Observation, state_key
 from agents.thompson import ENVIRONMENT_LEVELS, ThompsonSampling
 
 _FIRST = 10
@@ -54,14 +54,13 @@ class GuidedEvolution(ThompsonSampling):
             raise ValueError(f"edited must be in [0, 1], but is {edited}.")
         super().__init__(num_actions, seed, levels=levels)
         self.edited = edited
-        self._first: bytes | None = None
+        self._beginnings = Beginnings()
         self._plan = _Plan()
 
     def act(self, observation: Observation, action_mask: NDArray[Any]) -> int:
         """The next of the parent's actions that is legal, or the one with the highest draw."""
         key = state_key(observation)
-        self._first = self._first or key  # the observation with which episodes begin
-        if key == self._first:
+        if self._beginnings.begins_at(key):
             self._plan = self._edited_parent()
         while self._plan:
             action, taken = self._plan.popleft()

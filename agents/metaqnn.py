@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.base import Episode, Observation, state_key
+from agents.base import Beginnings, Episode, Observation, state_key
 from agents.q_table import QTable, Trace
 from agents.schedules import PAPER_SCHEDULE, EpsilonSchedule
 
@@ -63,7 +63,7 @@ class MetaQNN:
         self._table = QTable(num_actions, initial_q)
         self._memory: list[Trace] = []
         self._models: set[tuple[int, ...]] = set()  # by their actions
-        self._start: bytes | None = None  # the observation with which episodes begin
+        self._beginnings = Beginnings()
         self._building: list[int] = []  # actions of the latest episode
 
     @property
@@ -86,8 +86,7 @@ class MetaQNN:
     def act(self, observation: Observation, action_mask: NDArray[Any]) -> int:
         """Epsilon-greedy over the legal actions, ties broken at random (Algorithm 2)."""
         key = state_key(observation)
-        self._start = self._start or key  # the first observation of all
-        if key == self._start and self._building:
+        if self._beginnings.begins_at(key) and self._building:
             self._models.add(tuple(self._building))
             self._building = []
         legal = np.flatnonzero(action_mask).tolist()

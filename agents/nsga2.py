@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.base import Episode, Observation, Sequences, state_key
+from agents.base import Beginnings, Episode, Observation, Sequences, state_key
 from agents.neighbours import Actions, mutate
 from agents.pareto import crowding_distances, non_dominated_ranks
 from agents.random_walk import random_legal
@@ -43,15 +43,14 @@ class NSGA2:
         self._sequences = sequences
         self._rng = np.random.default_rng(seed)
         self._members: list[tuple[Actions, NDArray[np.float64]]] = []  # the best first
-        self._first: bytes | None = None
+        self._beginnings = Beginnings()
         self._begun = 0
         self._rest: list[int] = []
 
     def act(self, observation: Observation, action_mask: NDArray[Any]) -> int:
         """The next action of the network that was mutated for this episode."""
         key = state_key(observation)
-        self._first = self._first or key  # the observation with which episodes begin
-        self._begun += key == self._first
+        self._begun += self._beginnings.begins_at(key)
         if self._begun <= self.population or not self._members:
             return random_legal(self._rng, action_mask)
         if not self._rest:

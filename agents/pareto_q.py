@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.base import Episode, Observation, state_key
+from agents.base import Beginnings, Episode, Observation, state_key
 from agents.pareto import Points, front
 from agents.random_walk import random_legal
 
@@ -42,7 +42,7 @@ class ParetoQ:
         self._rng = np.random.default_rng(seed)
         self._fronts: dict[tuple[bytes, int], Points] = {}
         self._range = np.zeros((2, 0))  # (2, k), the worst and the best so far
-        self._first: bytes | None = None
+        self._beginnings = Beginnings()
         self._weights = np.zeros(0)
 
     def q_front(self, observation: Observation, action: int) -> Points:
@@ -53,10 +53,10 @@ class ParetoQ:
     def act(self, observation: Observation, action_mask: NDArray[Any]) -> int:
         """Epsilon-greedy by the weights of this episode, ties broken at random."""
         key = state_key(observation)
-        self._first = self._first or key  # the observation with which episodes begin
+        begins = self._beginnings.begins_at(key)
         if self._range.size == 0:
             return random_legal(self._rng, action_mask)
-        if key == self._first or len(self._weights) == 0:
+        if begins or len(self._weights) == 0:
             self._weights = self._rng.dirichlet(np.ones(self._range.shape[1]))
         if self._rng.random() < self.epsilon:
             return random_legal(self._rng, action_mask)

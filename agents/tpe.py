@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.base import Episode, Observation, state_key
+from agents.base import Beginnings, Episode, Observation, state_key
 
 
 class TPE:
@@ -39,15 +39,14 @@ class TPE:
         self.num_actions = num_actions
         sampler = optuna.samplers.TPESampler(seed=seed)
         self._study = optuna.create_study(direction="maximize", sampler=sampler)
-        self._start: bytes | None = None  # the observation with which episodes begin
+        self._beginnings = Beginnings()
         self._trials: deque[Any] = deque()  # the latest last
         self._depth = 0
 
     def act(self, observation: Observation, action_mask: NDArray[Any]) -> int:
         """Returns the sampler's suggestion for the trial's next layer."""
         key = state_key(observation)
-        self._start = self._start or key  # the first observation of all
-        if key == self._start:
+        if self._beginnings.begins_at(key):
             self._trials.append(self._study.ask())
             self._depth = 0
         self._depth += 1

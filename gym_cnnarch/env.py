@@ -23,7 +23,7 @@ from gym_cnnarch.mdp import ObserveSize, Spent, compile_mdp
 from gym_cnnarch.observation import Observation, ObservationKind, make_observer
 from gym_cnnarch.rewards.evaluation import Evaluation, Evaluator, absolute_name
 from gym_cnnarch.rewards.objectives import Objectives
-from gym_cnnarch.rewards.reward import Reward, is_vector, make_reward
+from gym_cnnarch.rewards.reward import Reward, illegal_reward, is_vector, make_reward
 from gym_cnnarch.space.architecture import Architecture, Layer
 
 InvalidAction = Literal["terminate", "raise"]
@@ -81,14 +81,15 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
     `accuracy`, `-parameters` and `-macs`. A cost is 0 for the cheapest network of the space and -1
     for the dearest (or the limit, where one is set), on a logarithmic scale. A failed training has
     `failure_reward` as its accuracy, and its costs; an illegal action gives the worst of
-    everything: accuracy 0 and costs -1. See docs/objectives.md.
+    everything: accuracy 0 and costs -1. So it is with their weighted sum, the reward `linear`. See
+    docs/objectives.md.
 
     ## Starting State
     The empty network: all fields 0 but the size.
 
     ## Episode End
-    Terminated by GAP, SM, or an illegal action (reward 0). Never truncated; a space of at most L
-    layers ends an episode after at most L + 1 steps.
+    Terminated by GAP, SM, or an illegal action (reward 0 where no costs count). Never truncated; a
+    space of at most L layers ends an episode after at most L + 1 steps.
 
     ## Information
     `action_mask`, from reset and every step: (A,) int8. At the end of an episode: `architecture`
@@ -129,7 +130,7 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
       `{"name": "linear", "weights": {"accuracy": 1, "-parameters": 0.1}}` or
       `{"name": "mnasnet", "target": 100000, "cost": "parameters", "exponent": -0.07}`; or a list of
       objectives for a vector.
-    - `failure_reward`: the reward of a failed evaluation (0.0).
+    - `failure_reward`: the reward of a failed evaluation (0.0); its accuracy among objectives.
     - `invalid_action`: `"terminate"` or `"raise"`.
     - `observe_size`: `"bin"` or `"exact"`.
     - `observe_budget`: whether the share of each limit on the cost that is spent is observed
@@ -201,12 +202,11 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
         self.reward_function = make_reward(reward, failure_reward, self.search_space)
         self.objectives: tuple[str, ...] = ()  # of a vector
         self.no_reward: Reward = 0.0
-        self.worst_reward: Reward = 0.0
+        self.worst_reward = illegal_reward(reward, self.search_space)
         if is_vector(reward):
             objectives = Objectives(tuple(reward), self.search_space)
             self.objectives = objectives.names
             self.no_reward = (0.0,) * len(objectives.names)
-            self.worst_reward = objectives.worst(0.0)
             low = objectives.worst(min(0.0, failure_reward))
             high = objectives.best(max(1.0, failure_reward))
             self.reward_space = gym.spaces.Box(
@@ -293,7 +293,7 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
             close()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Arguments and state, so that a copy goes on in the middle of an episode.
+        """Arguments and state, so that a deep copy goes on in the middle of an episode.
 
         A copy makes its evaluator anew if that was given by name, and shares nothing with it.
         """

@@ -101,7 +101,11 @@ def _size_text(shape: Shape) -> str:
 
 def _short(count: int) -> str:
     """1234567 as 1.23 M."""
-    for unit, name in ((1_000_000, " M"), (1_000, " k")):
-        if count >= unit:
-            return f"{count / unit:.3g}{name}"
+    for unit, name in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if count >= 0.9995 * unit:  # which is rounded to one of it
+            return (
+                f"{count / unit:.3g}{name}"
+                if count < 999.5 * unit
+                else f"{count / unit:,.0f}{name}"
+            )
     return str(count)

@@ -218,7 +218,7 @@ class CNNArchVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
         self._needs_layers = self._results is None or self.render_mode is not None
 
     def __getstate__(self) -> dict[str, Any]:
-        """All but what a copy makes anew, as its evaluator: see ``CNNArchEnv``."""
+        """All but what a deep copy makes anew, as its evaluator: see ``CNNArchEnv``."""
         made = ("_mdp", "_observer", "_depths", "_results", "_needs_layers")
         return {name: value for name, value in self.__dict__.items() if name not in made}
 

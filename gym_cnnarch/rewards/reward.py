@@ -43,9 +43,9 @@ def make_reward(reward: Any, failure_reward: float, space: SearchSpace) -> Rewar
             ``path/to/file.py:function``) for one's own, a scalarisation with its settings (see
             ``linear`` and ``mnasnet``), or a list of objectives for a vector.
         failure_reward: The reward of every evaluation that failed: whose status is neither ``ok``
-            nor ``stopped``; in a vector, its accuracy. A stopped training has the reward of its
-            predicted accuracy: the function is given an evaluation with that as its accuracy, and
-            without a curve.
+            nor ``stopped``; in a vector or a linear sum, its accuracy. A stopped training has the
+            reward of its predicted accuracy: the function is given an evaluation with that as its
+            accuracy, and without a curve.
         space: The search space, which gives costs their scale.
 
     Raises:
@@ -58,7 +58,27 @@ def make_reward(reward: Any, failure_reward: float, space: SearchSpace) -> Rewar
     if is_vector(reward):
         return _vector(reward, at_failure, space)
     function = _scalar(reward, space)
+    if _is_linear(reward):  # costs are below 0, and count for a failed training as well
+        return lambda e: function(
+            replace(e, accuracy=at_failure) if _failed(e) else _with_predicted(e)
+        )
     return lambda e: at_failure if _failed(e) else function(_with_predicted(e))
+
+
+def illegal_reward(reward: Any, space: SearchSpace) -> Reward:
+    """The reward of an illegal action: the worst of every objective; 0 where there is one alone.
+
+    Args:
+        reward: As ``make_reward`` took it.
+        space: The search space.
+    """
+    if is_vector(reward):
+        return Objectives(reward, space).worst(0.0)
+    if not _is_linear(reward):
+        return 0.0
+    weights = reward["weights"]
+    worst = Objectives(tuple(weights), space).worst(0.0)
+    return float(sum(w * v for w, v in zip(weights.values(), worst, strict=True)))
 
 
 def linear(space: SearchSpace, weights: Any) -> Scalar:
@@ -121,6 +141,10 @@ def _vector(names: Any, at_failure: float, space: SearchSpace) -> RewardFunction
             f"{list(names)}: for one number, reward='accuracy'."
         )
     return lambda e: objectives.of(e, at_failure if _failed(e) else _with_predicted(e).accuracy)
+
+
+def _is_linear(reward: Any) -> bool:
+    return isinstance(reward, Mapping) and reward.get("name") == "linear"
 
 
 def _failed(evaluation: Evaluation) -> bool:

@@ -104,6 +104,9 @@ class Table:
             if array.size and not (low <= array.min() and array.max() <= high):  # NaN too
                 found = f"{array.min()} to {array.max()}"
                 raise InvalidInput(f"A table's {name} must be {expected}, but is {found}.")
+        ended = self.status == STATUSES.index("ok")
+        if self.correct_validation.shape[-1] == 0 or (self.correct_validation[ended] < 0).any():
+            raise InvalidInput("A table's trainings that are ok must have every epoch's accuracy.")
 
     @cached_property
     def space(self) -> SearchSpace:
@@ -132,7 +135,8 @@ class Table:
     def test(self) -> NDArray[np.float64]:
         """(S, N), the test accuracy after the last epoch, 0 where the training failed."""
         images: int = self.metadata["test_images"]
-        return np.maximum(self.correct_test, 0) / images
+        found = np.where(self.status == STATUSES.index("ok"), self.correct_test, 0)
+        return np.maximum(found, 0) / images
 
     def evaluation(self, rank: int, position: int) -> Evaluation:
         """Returns the evaluation of the training with the seed at ``position``, as it was then.

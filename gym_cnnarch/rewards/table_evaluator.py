@@ -187,4 +187,6 @@ class TableEvaluator:
 def find_table(table: str | Path) -> Path:
     """The file of a shipped table's name, or the path itself."""
     shipped = _SHIPPED / f"{table}.npz"
-    return shipped if Path(table).name == str(table) and shipped.is_file() else Path(table)
+    if Path(table).name == str(table) and shipped.is_file():
+        return shipped
+    return Path(table).expanduser()

@@ -53,6 +53,18 @@ def is_limit(name: str, value: Any) -> bool:
     return _are_sizes((value,))
 
 
+def kind_of_limit(name: str) -> str:
+    """What can be the limit of that name, in words."""
+    match name:
+        case "input_shape":
+            return "three positive integers"
+        case "conv_filters" | "conv_receptive_fields" | "fc_neurons":
+            return "positive integers, none twice"
+        case "pools":
+            return "pairs of positive integers, (receptive field, stride), none twice"
+    return "a positive integer"
+
+
 def _is_latency(value: Any) -> bool:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return number and 1 / NANOSECONDS <= value < 2**63 / NANOSECONDS

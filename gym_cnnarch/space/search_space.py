@@ -24,7 +24,7 @@ from gym_cnnarch.space.architecture import (
 from gym_cnnarch.space.costs import COST_LIMITS, Budget
 from gym_cnnarch.space.counting import Counting, CountingCosts, CountingStates
 from gym_cnnarch.space.latencies import NANOSECONDS, LayerLatencies, key_of
-from gym_cnnarch.space.limits import PRESETS, as_tuple, is_limit
+from gym_cnnarch.space.limits import PRESETS, as_tuple, is_limit, kind_of_limit
 from gym_cnnarch.space.rules import State, broken_rule_of_table_1
 from gym_cnnarch.space.shapes import pooled_size
 
@@ -98,8 +98,8 @@ class SearchSpace:
                 )
             if not is_limit(field.name, value):
                 raise InvalidInput(
-                    f"{field.name} must be made of positive integers, no choice twice, like the "
-                    f"default {field.default}, but came as {value!r}."
+                    f"{field.name} must be {kind_of_limit(field.name)}, like the default "
+                    f"{field.default}, but came as {value!r}."
                 )
         if self.input_shape[1] != self.input_shape[2]:
             raise InvalidInput(

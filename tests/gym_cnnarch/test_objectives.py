@@ -15,6 +15,7 @@ from gym_cnnarch import Evaluation, InvalidInput, SearchSpace
 from gym_cnnarch.env import CNNArchEnv
 from gym_cnnarch.rewards.objectives import cost_range
 from gym_cnnarch.rewards.reward import make_reward
+from gym_cnnarch.rewards.table_evaluator import TableEvaluator
 from gym_cnnarch.space.shapes import count_macs, count_parameters
 from gym_cnnarch.vector_env import CNNArchVectorEnv
 from tests.gym_cnnarch.test_vector_env import actions_of, assert_equal
@@ -74,11 +75,39 @@ def test_scalarisations_by_their_formulas():
         {"name": "linear", "weights": {"accuracy": 2, "-parameters": 0.1}}, 0.0, SPACE
     )
     assert linear(evaluation()) == pytest.approx(2 * vector[0] + 0.1 * vector[1])
+    failed = make_reward(BOTH, 0.0, SPACE)(evaluation(status="diverged"))
+    assert linear(evaluation(status="diverged")) == pytest.approx(0.1 * failed[1])
     mnasnet = make_reward({"name": "mnasnet", "target": 50, "exponent": -0.1}, 0.0, SPACE)
     assert mnasnet(evaluation()) == pytest.approx(0.5 * 2**-0.1)
     assert mnasnet(evaluation(status="error")) == 0.0
     usual = make_reward({"name": "mnasnet", "target": 500, "cost": "macs"}, 0.0, SPACE)
     assert usual(evaluation()) == pytest.approx(0.5 * 2**-0.07)
+
+
+@pytest.mark.parametrize(
+    ("reward", "worst"),
+    [
+        ("accuracy", 0.0),
+        ({"name": "mnasnet", "target": 50}, 0.0),
+        ({"name": "linear", "weights": {"accuracy": 1, "-parameters": 0.5, "-macs": 1}}, -1.5),
+        (BOTH, [0.0, -1.0]),
+    ],
+)
+def test_no_network_is_worse_than_an_illegal_action(table, reward, worst):
+    env = CNNArchEnv(search_space=SPACE, evaluator=TableEvaluator(table=table), reward=reward)
+    _, info = env.reset(seed=0)
+    _, found, terminated, _, _ = env.step(int(np.flatnonzero(info["action_mask"] == 0)[0]))
+    assert terminated
+    assert np.all(found == pytest.approx(worst))
+    known = env.evaluator.table
+    for rank in range(0, SPACE.count(), 5):
+        assert np.all(np.array(env.reward_function(known.evaluation(rank, 0))) >= worst)
+    vectors = CNNArchVectorEnv(
+        2, search_space=SPACE, evaluator=TableEvaluator(table=table), reward=reward
+    )
+    _, infos = vectors.reset(seed=0)
+    illegal = np.argmin(infos["action_mask"], axis=1)
+    assert np.all(vectors.step(illegal)[1] == pytest.approx(np.array([worst] * 2)))
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import gym_cnnarch  # noqa: F401  registers the ids
+from gym_cnnarch import rendering
 
 # On 1x8x8: 8*9 + 8; 16*8 + 16; nothing; 16*4*4*64 + 64; 64*10 + 10
 CHAIN = [
@@ -48,6 +49,17 @@ def test_ansi_adds_one_line_per_layer():
 def test_ansi_parameters_are_aligned_to_the_right():
     header, _, *layers = frames("ansi")[-1].splitlines()
     assert {len(line) for line in layers} == {len(header)}
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (999, "999"), (1_000, "1 k"), (999_499, "999 k"), (999_600, "1 M"), (1_234_567, "1.23 M"),
+        (999_999_000, "1 G"), (1_234_567_890, "1.23 G"), (5_600_000_000_000, "5,600 G"),
+    ],
+)  # fmt: skip
+def test_counts_are_short(count, text):
+    assert rendering._short(count) == text
 
 
 def test_rgb_frames_have_one_constant_shape():

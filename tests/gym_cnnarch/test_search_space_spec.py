@@ -1,6 +1,7 @@
 """A search space from plain data, and what is refused."""
 
 import json
+import re
 from dataclasses import asdict
 
 import numpy as np
@@ -125,6 +126,20 @@ def test_a_limit_that_makes_no_sense_is_refused_with_its_name_and_value(name, va
         SearchSpace(**{name: value})
     assert name in str(error.value)
     assert str(value) in str(error.value) or repr(value) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kind"),
+    [
+        ("max_layers", 0, "a positive integer"),
+        ("input_shape", (32, 32), "three positive integers"),
+        ("conv_filters", (8, 8), "positive integers, none twice"),
+        ("pools", ((2, 2, 2),), "pairs of positive integers, (receptive field, stride)"),
+    ],
+)
+def test_what_a_limit_can_be_is_said(name, value, kind):
+    with pytest.raises(InvalidInput, match=re.escape(f"{name} must be {kind}")):
+        SearchSpace(**{name: value})
 
 
 @pytest.mark.parametrize(

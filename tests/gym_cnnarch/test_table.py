@@ -11,7 +11,7 @@ import pytest
 from gym_cnnarch import Architecture, InvalidInput
 from gym_cnnarch.env import CNNArchEnv
 from gym_cnnarch.rewards.table import MISSING, Table
-from gym_cnnarch.rewards.table_evaluator import TableEvaluator
+from gym_cnnarch.rewards.table_evaluator import TableEvaluator, find_table
 from tests.helpers.made_up_tables import IMAGES, SPACE, TESTS, make_table
 
 ARRAYS = [field.name for field in fields(Table) if field.name != "metadata"]
@@ -54,6 +54,26 @@ def test_an_evaluation_is_what_the_training_gave(table):
             assert evaluation.status == "diverged"
             assert evaluation.test_accuracy is None
             assert table.validation[1, rank] == table.test[1, rank] == 0
+
+
+def test_what_ended_well_has_every_epoch_s_accuracy(table):
+    ok = np.flatnonzero(table.status[0] == 0)[0]
+    table.correct_validation[0, ok, -1] = MISSING
+    with pytest.raises(InvalidInput, match="ok must have every epoch's accuracy"):
+        replace(table)
+
+
+def test_a_failed_training_s_test_accuracy_is_0_whatever_it_answered(table):
+    failed = np.flatnonzero(table.status[0] > 0)[0]
+    table.correct_test[0, failed] = TESTS
+    assert replace(table).test[0, failed] == 0.0
+
+
+def test_a_table_in_the_home_folder_is_found(table, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    table.save(tmp_path / "mine.npz")
+    assert find_table("~/mine.npz") == tmp_path / "mine.npz"
 
 
 @pytest.mark.parametrize("where", [100, -3000, -60])

@@ -4,7 +4,8 @@ After Agarwal et al., "Deep RL at the Edge of the Statistical Precipice", NeurIP
 
 Scores are (R, T): R runs on each of T tasks, lower is better. Intervals are percentiles of a
 bootstrap that resamples runs within each task. Where one page compares many agents, p-values are
-Holm's (Scandinavian Journal of Statistics, 1979), and intervals wider by Bonferroni.
+Holm's (Scandinavian Journal of Statistics, 1979), and their intervals wider by Bonferroni. The
+interval of each agent's own mean is not, nor are ranks, which follow from these.
 """
 
 import math
@@ -32,6 +33,16 @@ def interquartile_mean(scores: Scores) -> NDArray[np.float64]:
     flat = scores.reshape(*scores.shape[:-2], -1)
     mean: NDArray[np.float64] = trim_mean(flat, 0.25, axis=-1)
     return mean
+
+
+def censored_median(scores: Scores, most: float) -> NDArray[np.float64]:
+    """The median of all runs, where what exceeds the most is not known: (..., R, T) -> (...).
+
+    Of an even number the mean of the middle two, unless the greater of them is not known.
+    """
+    greater = np.quantile(scores, 0.5, axis=(-2, -1), method="higher")
+    median: NDArray[np.float64] = np.median(scores, axis=(-2, -1))
+    return np.where(greater > most, greater, median)
 
 
 def probability_of_improvement(ours: Scores, theirs: Scores) -> float:

@@ -1,6 +1,7 @@
 """The written results of a benchmark: a CSV file and a Markdown page."""
 
 import csv
+import io
 import json
 import math
 import os
@@ -36,29 +37,27 @@ def write_page(results: Results, folder: Path, command: str) -> None:
 
 def _write_csv(results: Results, path: Path) -> None:
     """One row per run."""
-    with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(
-            [
-                "agent", "seed", "unique_networks", "episodes", "steps", "illegal_steps",
-                "train_seconds", "incumbent", "incumbent_reward",
-                results.scale.loss.replace(" ", "_"),
-            ]
-        )  # fmt: skip
-        for agent in results.agents.values():
-            for seed, outcome, losses in zip(
-                agent.seeds, agent.outcomes, agent.curves, strict=True
-            ):
-                best = max(outcome.found, key=_first_objective, default=None)
-                writer.writerow(
-                    [
-                        agent.label, seed, len(outcome.found), outcome.episodes, outcome.steps,
-                        outcome.illegal, outcome.found[-1].seconds if best else 0.0,
-                        best.architecture if best else "",
-                        _first_objective(best) if best else "",
-                        results.scale.shown(losses[-1]),
-                    ]
-                )  # fmt: skip
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(
+        [
+            "agent", "seed", "unique_networks", "episodes", "steps", "illegal_steps",
+            "train_seconds", "incumbent", "incumbent_reward",
+            results.scale.loss.replace(" ", "_"),
+        ]
+    )  # fmt: skip
+    for agent in results.agents.values():
+        for seed, outcome, losses in zip(agent.seeds, agent.outcomes, agent.curves, strict=True):
+            best = max(outcome.found, key=_first_objective, default=None)
+            writer.writerow(
+                [
+                    agent.label, seed, len(outcome.found), outcome.episodes, outcome.steps,
+                    outcome.illegal, outcome.found[-1].seconds if best else 0.0,
+                    best.architecture if best else "", _first_objective(best) if best else "",
+                    results.scale.shown(losses[-1]),
+                ]
+            )  # fmt: skip
+    replace_file(path, file.getvalue().encode(errors="backslashreplace"))
 
 
 def _first_objective(row: Found) -> float:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -181,10 +181,11 @@ class Results:
 
         Runs that never are count as one network more than the budget.
         """
+        budget = self.benchmark.budget
         networks = self.agents[label].until(self.scale.optimum + self.scale.close)
-        low, high = comparison.interval(networks, lambda scores: np.median(scores, axis=(-2, -1)))
-        reached = float((networks <= self.benchmark.budget).mean())
-        return float(np.median(networks)), low, high, reached
+        median = partial(comparison.censored_median, most=budget)
+        low, high = comparison.interval(networks, median)
+        return float(median(networks)), low, high, float((networks <= budget).mean())
 
     def relative_improvement(self, label: str) -> float | None:
         """How much the incumbent's accuracy exceeds the mean network's, as a share of the latter.

@@ -132,7 +132,7 @@ class AgentRun:
         env: Id of the environment.
         kwargs: Its keyword arguments.
         agent: Name and settings of the agent.
-        seed: Seed of the agent and of the environment.
+        seed: Seed of the agent, from which that of the environment follows.
         budget: Number of unique networks.
         max_episodes: Number of episodes at most.
     """

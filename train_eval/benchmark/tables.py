@@ -76,7 +76,8 @@ def _found(results: Results, order: list[str]) -> Table:
     )
     note = (
         "IQM: interquartile mean over the runs, with a 95 % bootstrap interval. A rank such as "
-        "1 to 3 is not distinguishable from the others in that range: the intervals overlap. "
+        "1 to 3 is not distinguishable from the others in that range: the intervals overlap, which "
+        "are not corrected for the number of agents. "
     )
     if scale.objectives:
         note += f"Of the front: the share of the networks of {_best_front(results)} that were met."

@@ -71,10 +71,11 @@ class Phase:
         epsilon: The agent's share of random actions; None for agents without.
         episodes: Number of episodes.
         unique: Number of networks that were new, failed and stopped ones included.
-        failed: Number of those whose training failed; no mean is over them.
-        stopped: Number of those whose training was stopped early; no mean is over them either.
+        failed: Number of those whose training failed; no mean of accuracies is over them.
+        stopped: Number of those whose training was stopped early; nor is one over them.
         mean_accuracy: Of the new networks that were trained to their end; None if there are none.
-        mean_accuracy_of_episodes: Of all episodes, networks counted as often as they came.
+        mean_accuracy_of_episodes: Of the episodes of networks that were trained to their end, as
+            often as they came.
         mean_reward: Of all new networks, whatever became of them; None for none and for vectors.
     """
 

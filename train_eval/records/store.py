@@ -26,6 +26,8 @@ from train_eval.records.rows import COLUMNS, FORMAT, MIGRATIONS, TABLES, digest,
 from train_eval.records.run_settings import RunSettings
 
 _APPLICATION_ID = 0x434E4E41  # "CNNA"
+_MEND = "check the folder, its permissions and the disk, or restore the file from a copy."
+_BUSY = "another process is writing it: let it end, then run the same command again."
 _UNREADABLE = (sqlite3.Error, UnicodeDecodeError)  # the latter of a message with damaged text
 _BUSY_SECONDS = 60.0  # how long to wait for another process's transaction
 
@@ -83,8 +85,7 @@ class Store:
                     f"another file, or restore it from a copy."
                 ) from error
             raise StoreError(
-                f"Cannot open the store {path}: {error}; check the folder, its permissions and the "
-                f"disk, or restore the file from a copy."
+                f"Cannot open the store {path}: {error}; " + (_BUSY if _is_busy(error) else _MEND)
             ) from error
 
     def _prepare(self) -> None:
@@ -286,7 +287,8 @@ class Store:
             return self._db.execute(query, parameters).fetchall()
         except _UNREADABLE as error:
             raise StoreError(
-                f"Cannot read the store {self.path}: {error}; restore the file from a copy."
+                f"Cannot read the store {self.path}: {error}; "
+                + (_BUSY if _is_busy(error) else "restore the file from a copy.")
             ) from error
 
     def _decoded(self, row: Sequence[Any], decode: Callable[[Sequence[Any]], Made]) -> Made:
@@ -311,3 +313,9 @@ class Store:
             with self.transaction():
                 return self._write(statement, rows)
         return self._db.executemany(statement, rows).rowcount
+
+
+def _is_busy(error: BaseException) -> bool:
+    """Whether a database is healthy, but held by another process for longer than one waits."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without its details
+    return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)

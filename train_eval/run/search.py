@@ -135,15 +135,15 @@ def run_search(
             _check_images(run_dir, data)
         store_path = None if store is None else Path(store)
         opened = open_run(run_dir, described, store_path, workplace.workers, data)
-        search = Search(
-            made, described, made_agent, workplace.evaluate, opened, workplace.executor,
-            workplace.workers, None if hours is None else 3600 * hours,
-        )  # fmt: skip
-        with contextlib.closing(_episodes(search, follow)) as episodes:
-            for learned in episodes:
-                if on_episode is not None:
-                    on_episode(learned)
-        opened.close()
+        with contextlib.closing(opened):
+            search = Search(
+                made, described, made_agent, workplace.evaluate, opened, workplace.executor,
+                workplace.workers, None if hours is None else 3600 * hours,
+            )  # fmt: skip
+            with contextlib.closing(_episodes(search, follow)) as episodes:
+                for learned in episodes:
+                    if on_episode is not None:
+                        on_episode(learned)
     return Run(run_dir)
 
 

@@ -149,12 +149,12 @@ def find_agent(name: str, vector: bool = False) -> Any:
     """
     is_ours = ":" not in name or name.startswith(SB3_PREFIX)
     found = AGENTS.get(name) if is_ours else import_object(name)
-    if vector:
-        check_takes_vectors(name, found)
-    if found is None:
+    if found is None and not (vector and name.startswith(SB3_PREFIX)):
         raise InvalidInput(
             f"No agent {name!r}: expected {', '.join(AGENTS)} or one's own, 'module:class'."
         )
+    if vector:
+        check_takes_vectors(name, found)
     return found
 
 

@@ -142,6 +142,8 @@ class Search:
                 acted = self._act(number)
                 repeats = 0 if acted.new else repeats + 1
                 pending.append(acted)
+                if self.settings.lookahead > 1:
+                    self._save_finished()  # it may be long until the agent learns them
             while pending:
                 if self._winds_up or self.out_of_time:
                     self._give_up_waiting()

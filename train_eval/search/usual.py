@@ -29,6 +29,8 @@ def usual_networks(space: SearchSpace) -> list[Architecture]:
     Where few are, the same follow with fewer filters. There may be none.
     """
     legal: dict[Architecture, None] = {}
+    if not (space.conv_filters and space.conv_receptive_fields):
+        return []
     for narrower in range(len(space.conv_filters)):
         for design in _DESIGNS:
             network = _network(design, space, narrower)
@@ -45,14 +47,14 @@ def _network(
 ) -> Architecture:
     filters = sorted(space.conv_filters)
     field = 3 if 3 in space.conv_receptive_fields else max(space.conv_receptive_fields)
-    pool = Pool(2, 2) if (2, 2) in space.pools else Pool(*min(space.pools))
+    pools = [Pool(*pool) for pool in sorted(space.pools, key=lambda pool: (pool != (2, 2), pool))]
     size, layers = space.input_shape[1], list[Layer]()
     for number, (width, pooled) in enumerate(design, start=1):
         wide = min(width, len(filters) - 1)
         layers.append(Conv(filters[max(0, wide - narrower)], field))
-        if pooled and size >= pool.receptive_field:
-            smaller = pooled_size(size, pool)
+        if pooled and pools and size >= pools[0].receptive_field:
+            smaller = pooled_size(size, pools[0])
             if smaller >= field or number == len(design):  # the next convolution must still fit
-                layers.append(pool)
+                layers.append(pools[0])
                 size = smaller
     return Architecture((*layers, Softmax(space.num_classes)))

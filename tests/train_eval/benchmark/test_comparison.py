@@ -17,6 +17,16 @@ def test_the_interquartile_mean_drops_a_quarter_at_each_end():
     assert together == pytest.approx([3.5, 4.5])
 
 
+@pytest.mark.parametrize(
+    ("networks", "median"),
+    [([100, 200, 501, 501], 501), ([100, 200, 300, 501], 250), ([501] * 4, 501), ([1, 2, 501], 2)],
+)
+def test_the_median_of_runs_half_of_which_never_get_there_is_not_known(networks, median):
+    scores = np.array(networks, dtype=float)[:, None]
+    assert comparison.censored_median(scores, 500) == median
+    assert comparison.censored_median(np.stack([scores] * 2), 500).tolist() == [median] * 2
+
+
 def test_the_probability_of_improvement_counts_pairs():
     expected = [
         np.mean([(x < y) + 0.5 * (x == y) for x in ours for y in theirs])

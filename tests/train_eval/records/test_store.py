@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from gym_cnnarch import Architecture, Evaluation, InvalidInput
+from train_eval.records import store as store_module
 from train_eval.records.kept import EpisodeRecord, RunRecord
 from train_eval.records.rows import FORMAT
 from train_eval.records.run_settings import RunSettings
@@ -183,6 +184,19 @@ def test_a_damaged_store_is_one_sentence(tmp_path):
         store = Store(path)
         for seed in range(200):
             store.add("task", NETWORK, 1000 + seed, GOOD)
+
+
+def test_a_store_that_another_writes_is_not_called_damaged(tmp_path, monkeypatch):
+    monkeypatch.setattr(store_module, "_BUSY_SECONDS", 0.01)
+    path = tmp_path / "store.sqlite"
+    store = Store(path)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    for use in (lambda: store.find("task", NETWORK, 0), lambda: Store(path)):
+        with pytest.raises(StoreError, match="another process is writing it: let it end"):
+            use()
+    other.execute("ROLLBACK")
+    assert store.find("task", NETWORK, 0) is None
 
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):

@@ -7,9 +7,17 @@ import numpy as np
 import pytest
 
 from agents import roll_out
+from gym_cnnarch import InvalidInput
 from gym_cnnarch.env import CNNArchEnv
 from tests.helpers.made_up_tables import SPACE
-from train_eval.search.agents import AGENTS, LABELS, SB3_PREFIX, benchmark_settings, make_agent
+from train_eval.search.agents import (
+    AGENTS,
+    LABELS,
+    SB3_PREFIX,
+    benchmark_settings,
+    find_agent,
+    make_agent,
+)
 
 
 def play(label, seed, lookahead):
@@ -55,3 +63,11 @@ def test_the_paper_s_agent_stays_the_paper_s():
     assert agent.q_values(np.zeros(8)).tolist() == [0.5] * len(SPACE.actions)
     assert agent.schedule.phases[0] == (1.0, 1500)
     assert agent.schedule.total == 2700
+
+
+def test_a_name_that_no_agent_has_is_called_so_whatever_the_reward():
+    for vector in (False, True):
+        with pytest.raises(InvalidInput, match="No agent 'nobody'"):
+            find_agent("nobody", vector=vector)
+    with pytest.raises(InvalidInput, match="does not learn from several objectives"):
+        find_agent("metaqnn", vector=True)

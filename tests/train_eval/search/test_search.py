@@ -213,10 +213,15 @@ def test_a_failure_that_must_wait_for_its_turn_does_not_keep_the_search_busy(tmp
 
 
 def test_inline_evaluations_are_saved_even_when_the_agent_learns_them_much_later(tmp_path):
-    evaluator = InstantEvaluator()
+    class Watching(InstantEvaluator):
+        def evaluate(self, architecture, seed=0):
+            assert stored(tmp_path) == len(self.asked)  # all that were evaluated so far
+            return super().evaluate(architecture, seed)
+
+    evaluator = Watching()
     search, _, _ = make_search(tmp_path, lookahead=8, budget=40, evaluator=evaluator)
-    for _ in search:
-        assert stored(tmp_path) >= len(evaluator.asked) - 1  # all but the one just evaluated
+    list(search)
+    assert len(evaluator.asked) == stored(tmp_path) == 40
 
 
 def stored(run_dir):

@@ -24,6 +24,16 @@ def test_they_are_of_the_space(spec, size):
         space.validate(network)
 
 
+@pytest.mark.parametrize(
+    ("spec", "networks"), [({"pools": []}, 4), ({"conv_receptive_fields": [], "max_fc": 1}, 0)]
+)
+def test_a_space_without_pools_or_convolutions_has_others_or_none(spec, networks):
+    space = SearchSpace.from_spec({**OWN, **spec}, input_shape=(1, 8, 8), num_classes=3)
+    found = usual_networks(space)
+    assert len(found) == networks
+    assert not any("P(" in str(network) for network in found)
+
+
 def test_the_first_is_written_by_hand_in_five_minutes():
     space = SearchSpace.from_spec(OWN, input_shape=(1, 28, 28), num_classes=10)
     assert str(usual_networks(space)[0]) == (

@@ -14,6 +14,7 @@ parser = argparse.ArgumentParser()
 parser.add_argument("data")
 parser.add_argument("--minutes", type=float, default=30)
 parser.add_argument("--recipe", type=json.loads, default={})
+parser.add_argument("--workers", type=int, help="networks to train at a time")
 arguments = parser.parse_args()
 
 run = fit(
@@ -21,6 +22,7 @@ run = fit(
     hours=arguments.minutes / 60,
     run_dir="runs/own_images",
     recipe=arguments.recipe,
+    workers=arguments.workers,
     tell=print,
 )
 for network in run.best(3):

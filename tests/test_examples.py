@@ -54,7 +54,9 @@ def test_one_s_own_images(run, tmp_path):
                 folder / f"{index}.png"
             )
     recipe = '{"steps": 10, "epochs": 1}'
-    out = run("own_images", tmp_path / "data", "--minutes", 0.03, "--recipe", recipe)
+    out = run(
+        "own_images", tmp_path / "data", "--minutes", 0.03, "--recipe", recipe, "--workers", 1
+    )
     assert "test error" in out
     assert "Classes: dark, light" in out
 

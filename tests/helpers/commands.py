@@ -14,15 +14,20 @@ FAST = ("--env", "CNNArch-Digits-v0", "--recipe", "digits", "epochs=1", "train_s
 
 def cnnarch(capsys, *arguments):
     """Exit status, standard output and standard error of a command in this process."""
+    status = status_of(*arguments)
+    out, err = capsys.readouterr()
+    return status, out, err
+
+
+def status_of(*arguments):
+    """Exit status of a command in this process."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["cnnarch", *map(str, arguments)])
-        status = 0
         try:
             main()
         except SystemExit as exit_:
-            status = exit_.code or 0
-    out, err = capsys.readouterr()
-    return status, out, err
+            return exit_.code or 0
+    return 0
 
 
 def start(*arguments, **options):

@@ -46,9 +46,8 @@ def test_monte_carlo_returns_are_the_benchmarks_agent(capsys, tmp_path):
     assert Run(tmp_path).summary.settings.agent == benchmark_settings("metaqnn-returns", 6)
 
 
-@pytest.mark.parametrize("agent", ["metaqnn", "random_walk"])
-def test_ctrl_c_says_how_to_continue_and_the_end_is_the_same(capsys, tmp_path, agent):
-    arguments = ("--budget", 30, "--agent", agent)
+def test_ctrl_c_says_how_to_continue_and_the_end_is_the_same(capsys, tmp_path):
+    arguments = ("--budget", 30)
     process = start(*search(tmp_path / "stopped", *arguments))
     for line in process.stderr:
         if "3/30 unique" in line:
@@ -68,14 +67,14 @@ def test_a_search_killed_at_random_moments_ends_like_one_that_was_not(capsys, tm
     arguments = search(tmp_path / "killed", "--budget", 25)
     rng = np.random.default_rng(0)
     progress = []
-    for _ in range(5):
+    for _ in range(3):
         process = start(*arguments)
         wait_for_a_network(process)
         time.sleep(rng.uniform(0, 0.3))
         process.kill()
         process.communicate()
         progress.append(recorded(capsys, tmp_path / "killed")["unique"])
-    assert sum(unique < 25 for unique in progress) >= 2  # killed before the end
+    assert any(unique < 25 for unique in progress)  # killed before the end
     assert cnnarch(capsys, *arguments)[0] == 0
     assert cnnarch(capsys, *search(tmp_path / "whole", "--budget", 25))[0] == 0
     assert recorded(capsys, tmp_path / "killed") == recorded(capsys, tmp_path / "whole")
@@ -142,7 +141,7 @@ def test_two_searches_at_the_same_time_share_a_store(capsys, tmp_path):
     store = ("--store", tmp_path / "store.sqlite")
     seeds = range(2)
     processes = [
-        start(*search(tmp_path / f"shared{s}", "--budget", 20, "--seed", s, *store)) for s in seeds
+        start(*search(tmp_path / f"shared{s}", "--budget", 10, "--seed", s, *store)) for s in seeds
     ]
     for process in processes:
         _, err = process.communicate(timeout=120)
@@ -150,7 +149,7 @@ def test_two_searches_at_the_same_time_share_a_store(capsys, tmp_path):
     architectures = set()
     for seed in seeds:
         assert not (tmp_path / f"shared{seed}" / "store.sqlite").exists()
-        alone = search(tmp_path / f"alone{seed}", "--budget", 20, "--seed", seed)
+        alone = search(tmp_path / f"alone{seed}", "--budget", 10, "--seed", seed)
         assert cnnarch(capsys, *alone)[0] == 0
         assert recorded(capsys, tmp_path / f"shared{seed}") == recorded(
             capsys, tmp_path / f"alone{seed}"

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from gym_cnnarch import Architecture, InvalidInput
-from tests.helpers.commands import cnnarch, start
+from tests.helpers.commands import cnnarch, start, status_of
 from tests.helpers.final_tasks import equal, task, weights
 from train_eval import load_network
 from train_eval.data.pictures import from_array
@@ -48,12 +48,12 @@ def search(run_dir):
 
 @pytest.fixture(scope="module")
 def finalized(tmp_path_factory):
-    """A run with final networks; its folder."""
+    """A run with final networks, the first also as ONNX; its folder."""
     folder = tmp_path_factory.mktemp("finalized") / "run"
-    for command in (search(folder), finalize(folder, "--onnx")):
-        process = start(*command)
-        _, err = process.communicate()
-        assert process.returncode == 0, err
+    network = folder / "final" / "01.safetensors"
+    export = ("export", network, "--onnx", network.with_suffix(".onnx"))
+    for command in (search(folder), finalize(folder), export):
+        assert status_of(*command) == 0
     return folder
 
 
@@ -208,9 +208,9 @@ def test_the_python_file_gives_the_same_without_the_package(capsys, finalized, t
 
 def test_a_training_that_is_killed_twice_goes_on_exactly(capsys, finalized, tmp_path):
     """With SIGKILL, in the middle of an epoch or not, in the driver and so in its worker."""
-    run = tmp_path / "run"
-    assert cnnarch(capsys, *search(run))[0] == 0
-    long = ("--recipe", "digits-final", "steps=[[0.05,9]]")
+    run = shutil.copytree(finalized, tmp_path / "run")
+    shutil.rmtree(run / "final")
+    long = ("--networks", 1, "--recipe", "digits-final", "steps=[[0.05,9]]")
     killed = 0
     for _ in range(2):
         process = start(*finalize(run, *long))
@@ -224,13 +224,13 @@ def test_a_training_that_is_killed_twice_goes_on_exactly(capsys, finalized, tmp_
         killed += process.returncode == -signal.SIGKILL
         time.sleep(2.5)  # the worker sees it
     assert killed == 2
-    status, _, err = cnnarch(capsys, *finalize(run, "--recipe", "digits-final", "steps=[[0.05,9]]"))
+    status, _, err = cnnarch(capsys, *finalize(run, *long))
     assert status == 0, err
-    for row in json.loads((run / "final" / "results.json").read_text())["networks"]:
-        whole = tmp_path / "whole" / row["name"]
-        architecture = Architecture.parse(row["architecture"])
-        train_final(architecture, task(whole.parent, 9).prepare(), whole)
-        assert equal(weights(whole), weights(run / "final" / row["name"]))
+    (row,) = json.loads((run / "final" / "results.json").read_text())["networks"]
+    whole = tmp_path / "whole" / row["name"]
+    architecture = Architecture.parse(row["architecture"])
+    train_final(architecture, task(whole.parent, 9).prepare(), whole)
+    assert equal(weights(whole), weights(run / "final" / row["name"]))
 
 
 def checkpoints(run):

@@ -16,7 +16,7 @@ from train_eval.parallel.ray_cluster import RayExecutor
 from train_eval.parallel.task import EvaluationTask
 from train_eval.parallel.worker import WorkerDied
 from train_eval.training.evaluator import TrainingEvaluator
-from train_eval.training.stopping import Halving, Prediction
+from train_eval.training.stopping import Halving
 
 ray = pytest.importorskip("ray")
 cluster_utils = pytest.importorskip("ray.cluster_utils")
@@ -27,6 +27,7 @@ SETTINGS = {
     "device": "cpu",
 }
 NETWORK = Architecture.parse("[SM(10)]")
+BUDGET = 16
 HELPERS = str(Path(__file__).parents[2] / "helpers")  # of the evaluators that workers make
 
 pytestmark = pytest.mark.filterwarnings("default")  # Ray's own
@@ -35,7 +36,7 @@ pytestmark = pytest.mark.filterwarnings("default")  # Ray's own
 def search_with(run_dir, executor, evaluate, after=lambda: None, **options):
     """Episodes and Q-values of a search; ``after`` is called after each episode."""
     search, store, run = make_search(
-        run_dir, budget=24, lookahead=6, executor=executor, evaluate=evaluate, **options
+        run_dir, budget=BUDGET, lookahead=6, executor=executor, evaluate=evaluate, **options
     )
     for _ in search:
         after()
@@ -85,11 +86,10 @@ def test_searches_on_a_cluster_equal_searches_here(tmp_path, cluster):
         assert search_with(tmp_path / "trained", executor, training) == trained
 
         curves = EvaluationTask("instant:CurveEvaluator", {}, "curves")
-        for rule in (Prediction(delta=0.6, best=1, first=10), Halving(rungs=(1, 3), first=5)):
-            options = {"evaluator": CurveEvaluator(), "stopping": rule}
-            decided = search_with(tmp_path / f"{rule} here", InlineExecutor(), None, **options)
-            assert search_with(tmp_path / f"{rule}", executor, curves, **options) == decided
-            assert Run(tmp_path / f"{rule}").summary.stopped
+        options = {"evaluator": CurveEvaluator(), "stopping": Halving(rungs=(1, 3), first=5)}
+        decided = search_with(tmp_path / "stopping here", InlineExecutor(), None, **options)
+        assert search_with(tmp_path / "stopping", executor, curves, **options) == decided
+        assert Run(tmp_path / "stopping").summary.stopped
 
         def lose_the_second_node():
             """Once, at a moment when both nodes are at work, which may take a few networks."""
@@ -110,7 +110,7 @@ def test_searches_on_a_cluster_equal_searches_here(tmp_path, cluster):
         lost = search_with(tmp_path / "lost", executor, long, lose_the_second_node)
         assert cluster.second is None
         assert lost == instant
-        assert noted(notes, "began") > 24  # what the lost node had was begun again
+        assert noted(notes, "began") > BUDGET  # what the lost node had was begun again
 
         failures(executor, tmp_path, evaluator)
 
@@ -127,6 +127,8 @@ def failures(executor, tmp_path, evaluator):
 
 
 def test_no_more_networks_are_trained_at_a_time_than_asked(tmp_path, cluster):
+    with pytest.raises(InvalidInput, match="takes 2 CPUs and 0 GPUs, but no node"):
+        RayExecutor(cluster.address, cpus=2)
     long = EvaluationTask("worker_evaluators:LongEvaluator", {"notes": str(tmp_path)}, "instant")
     busiest = 0
     with RayExecutor(cluster.address, workers=1) as executor:
@@ -137,11 +139,6 @@ def test_no_more_networks_are_trained_at_a_time_than_asked(tmp_path, cluster):
             time.sleep(0.02)
     assert busiest == 1
     assert noted(tmp_path, "ended") == 4
-
-
-def test_more_than_a_node_has_is_refused(cluster):
-    with pytest.raises(InvalidInput, match="takes 2 CPUs and 0 GPUs, but no node"):
-        RayExecutor(cluster.address, cpus=2)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:9", "nowhere"])

@@ -6,7 +6,6 @@ import time
 import types
 from concurrent.futures import ThreadPoolExecutor
 
-import loky
 import numpy as np
 import pytest
 
@@ -73,8 +72,6 @@ def test_any_executor_gives_the_same_episodes(tmp_path):
     here = episodes("inline", "inline")
     with ThreadPoolExecutor(2) as threads:
         assert episodes("threads", threads, workers=2) == here
-    with loky.ProcessPoolExecutor(2) as processes:
-        assert episodes("processes", processes, workers=2) == here
 
 
 def test_numbers_that_are_equal_are_those_of_the_same_run(tmp_path):

@@ -79,6 +79,8 @@ def test_predictions_together_are_those_one_by_one(curves, noise):
 
 
 def test_a_fit_is_kept_and_a_damaged_one_is_made_anew(curves, tmp_path, monkeypatch):
+    few = tmp_path / "few.csv"
+    few.write_text("".join(curves.read_text().splitlines(keepends=True)[:31]))
     network = Architecture.parse("[C(64,3,1), P(2,2), SM(10)]")
     monkeypatch.setattr("train_eval.training.surrogate_fit.cache_root", lambda: tmp_path)
     fits, cross_validated = [], surrogate_fit._cross_validated
@@ -90,7 +92,7 @@ def test_a_fit_is_kept_and_a_damaged_one_is_made_anew(curves, tmp_path, monkeypa
 
     def predicted():
         fit.cache_clear()  # as a new process
-        surrogate = SurrogateEvaluator("cifar10", curves)
+        surrogate = SurrogateEvaluator("cifar10", few)
         return surrogate.evaluate(network), surrogate.predicted.tolist(), surrogate.task
 
     first = predicted()

@@ -11,7 +11,7 @@ from gymnasium.envs.registration import EnvSpec, load_env_creator
 
 from gym_cnnarch import InvalidInput
 from gym_cnnarch.env import CNNArchEnv
-from gym_cnnarch.errors import first_line
+from gym_cnnarch.errors import WrongArguments, first_line
 from gym_cnnarch.rewards.table_evaluator import find_table
 from gym_cnnarch.space.latencies import LayerLatencies
 
@@ -87,7 +87,10 @@ def make_env(env_id: str, **kwargs: Any) -> CNNArchEnv:
         InvalidInput: If there is no such environment, or an argument cannot be used.
     """
     spec = find_spec(env_id)
-    env = gym.make(spec, **with_absolute_places({**spec.kwargs, **kwargs})).unwrapped
+    try:
+        env = gym.make(spec, **with_absolute_places({**spec.kwargs, **kwargs})).unwrapped
+    except WrongArguments as error:  # Gymnasium adds all of them
+        raise InvalidInput(str(error).partition(" was raised from the environment")[0]) from error
     if not isinstance(env, CNNArchEnv):
         raise InvalidInput(f"{env_id} does not design networks: its entry point makes {env!r}.")
     return env

@@ -17,6 +17,7 @@ from gym_cnnarch import InvalidInput
 from gym_cnnarch.files import replace_json, unfinished_name
 from train_eval.benchmark.run import AgentRun, write_outcome
 from train_eval.environments import PLACES
+from train_eval.output.tracebacks import show_traceback
 from train_eval.parallel.worker import WorkersUnavailable, begin_worker
 from train_eval.records.machine import installed_versions, versions
 from train_eval.records.run_directory import LOCK, STORE
@@ -247,5 +248,6 @@ def _execute(pair: Pair, run: AgentRun, path: Path) -> Pair:
     except InvalidInput as error:
         return Pair(pair.label, pair.seed, str(error))
     except Exception as error:  # the agent's own: it is named, its type too
+        show_traceback(error)
         return Pair(pair.label, pair.seed, f"{type(error).__name__}: {error}".partition("\n")[0])
     return pair

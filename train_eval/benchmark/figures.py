@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from train_eval.benchmark import comparison
-from train_eval.benchmark.results import BASELINE, NOTHING, AgentResult, Results
+from train_eval.benchmark.results import BASELINE, AgentResult, Results
 from train_eval.output.plotting import COLOURS, MARKERS, draw_figures
 
 _DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)), (0, (3, 1, 1, 1, 1, 1)))
@@ -61,7 +61,7 @@ def _curves(
     late = positions >= _SHOWN * positions[-1]
     for number, agent in enumerate(results.agents.values()):
         values = losses(agent)
-        shown = late & (values < NOTHING).all(axis=0)  # every run has found a network
+        shown = late & (values < results.scale.nothing).all(axis=0)  # every run has found a network
         if not shown.any():
             continue
         mean, low, high = (100 * results.scale.shown(line) for line in curve(values[:, shown]))

@@ -22,7 +22,6 @@ BASELINE = "random_walk"
 BASELINES = (BASELINE, "evolution")
 """The agents that all others are compared with."""
 
-NOTHING = 1.0  # the loss of an agent that has found no network yet
 CLOSE = 0.01
 """An incumbent that lacks at most this much to the optimum is close to it."""
 
@@ -110,6 +109,7 @@ class Scale:
         close: A loss that is at most this much above the optimum is close to it.
         objectives: Those of a front; empty where there is one best network.
         true: Whether the best front is known, as on a table, and not only the best that was found.
+        nothing: The loss of an agent that has found no network yet, whose accuracy is 0.
     """
 
     loss: str
@@ -119,6 +119,7 @@ class Scale:
     close: float = CLOSE
     objectives: tuple[str, ...] = ()
     true: bool = False
+    nothing: float = 1.0
 
     def shown(self, loss: Any) -> Any:
         """A loss as it is written: of a hypervolume, what there is of it."""
@@ -242,7 +243,7 @@ def collect(benchmark: Benchmark, folder: Path) -> Results:
     loss = _loss(env)
     losses = known.losses if known else lambda found: _incumbent_losses(found, loss)
     agents = {
-        label: _agent(label, runs, losses, known, benchmark.budget, seconds)
+        label: _agent(label, runs, losses, _nothing(env), known, benchmark.budget, seconds)
         for label, runs in outcomes.items()
         if runs
     }
@@ -256,7 +257,8 @@ def _scale(env: CNNArchEnv, agents: Mapping[str, AgentResult]) -> Scale:
         return Scale("hypervolume", 0.0, None, None, FRONT_CLOSE, env.objectives, on_table)
     if isinstance(evaluator, TableEvaluator):
         accuracy = float(evaluator.mean_test.mean())
-        return Scale("regret", 0.0, (float(evaluator.mean_test.max()) - accuracy, accuracy))
+        best = _nothing(env)
+        return Scale("regret", 0.0, (best - accuracy, accuracy), nothing=best)
     walks = agents[BASELINE].outcomes if BASELINE in agents else []
     met = [_number(found) for outcome in walks for found in outcome.found]
     return Scale(
@@ -283,17 +285,25 @@ def _loss(env: CNNArchEnv) -> Callable[[Found], float]:
     return regret
 
 
+def _nothing(env: CNNArchEnv) -> float:
+    """The loss of an agent that has found no network yet, whose accuracy is 0."""
+    if isinstance(env.evaluator, TableEvaluator) and not env.objectives:
+        return float(env.evaluator.mean_test.max())
+    return 1.0
+
+
 def _agent(
     label: str,
     runs: Mapping[int, Outcome],
     losses: Callable[[list[Found]], list[float]],
+    nothing: float,
     known: Truth | None,
     budget: int,
     seconds: NDArray[np.float64],
 ) -> AgentResult:
     curves, by_seconds = [], []
     for outcome in runs.values():
-        curve = np.array([NOTHING, *losses(outcome.found)])
+        curve = np.array([nothing, *losses(outcome.found)])
         spent = np.array([row.seconds for row in outcome.found])
         curves.append(curve[np.minimum(np.arange(1, budget + 1), len(outcome.found))])
         by_seconds.append(curve[np.searchsorted(spent, seconds, side="right")])

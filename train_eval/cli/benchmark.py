@@ -19,8 +19,9 @@ from train_eval.cli.options import EvaluatorOptions, check_positive
 from train_eval.environments import make_env, training_evaluator, with_absolute_places
 from train_eval.output import console
 from train_eval.output.plotting import check_plots
-from train_eval.output.progress import Progress
-from train_eval.records.run_directory import LOCK, in_use
+from train_eval.output.progress import Facts, Progress
+from train_eval.records.run_directory import LOCK, STORE, in_use
+from train_eval.records.store import number_of_evaluations
 from train_eval.search.agents import (
     FRONT_AGENTS,
     LABELS,
@@ -158,7 +159,14 @@ class BenchmarkCommand(EvaluatorOptions):
         failures: list[Pair] = []
         if todo < total:
             console.note(f"{total - todo} of {total} runs are in {self.out} already.")
-        progress = Progress("runs", total, total - todo, lambda: [("left", progress.left)])
+
+        def facts() -> Facts:
+            if not benchmark.trains:
+                return [("left", progress.left)]
+            trained = number_of_evaluations(self.out / STORE)
+            return [("left", progress.left), ("networks trained", f"{trained:,}")]
+
+        progress = Progress("runs", total, total - todo, facts)
         try:
             with progress:
                 for pair in benchmark.execute(self.out, workers):
@@ -166,14 +174,19 @@ class BenchmarkCommand(EvaluatorOptions):
                         failures.append(pair)
                     progress.advance()
         except KeyboardInterrupt:
-            console.leave(f"Stopped; the runs that are finished are in {self.out}.")
+            trained = ", and all networks that were trained," if benchmark.trains else ""
+            console.leave(f"Stopped; the runs that are finished{trained} are in {self.out}.")
         return failures
 
 
 def _tell_failures(failures: Sequence[Pair]) -> None:
     console.note(f"{len(failures)} runs failed:")
+    alike: dict[tuple[str, str], list[int]] = {}
     for pair in failures:
-        console.note(f"  {pair.label}, seed {pair.seed}: {pair.error}")
+        alike.setdefault((pair.label, str(pair.error)), []).append(pair.seed)
+    for (label, error), seeds in alike.items():
+        which = f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, sorted(seeds)))}"
+        console.note(f"  {label}, {which}: {error}")
 
 
 def _read_settings(path: Path) -> dict[str, dict[str, Any]]:

@@ -4,16 +4,15 @@ It imports little, so that Ctrl-C finds it ready while the rest is imported.
 """
 
 import contextlib
+import io
 import os
 import signal
 import sys
 import threading
-import traceback
 from collections.abc import Iterator
 from typing import Any
 
-TRACEBACK = "CNNARCH_TRACEBACK"
-"""Environment variable; if it is set, errors are shown with the place where they arose."""
+from train_eval.output.tracebacks import show_traceback
 
 _BROKEN_PIPE = 141  # 128 + SIGPIPE, as of programs that the signal ends
 _STOPPED = "cnnarch: Stopped."
@@ -21,6 +20,8 @@ _STOPPED = "cnnarch: Stopped."
 
 def main() -> None:
     """Entry point: 0 is success, 2 the user's mistake, 1 anything else, 130 Ctrl-C."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # names of classes that it has no letters for
+        sys.stdout.reconfigure(errors="backslashreplace")
     interrupted = threading.Event()
     with _ctrl_c(_ends_at_once):
         commands = _commands()
@@ -38,7 +39,7 @@ def main() -> None:
         if isinstance(error, BrokenPipeError):  # of ``cnnarch ... | head``
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the exit's flush
             sys.exit(_BROKEN_PIPE)
-        _show_traceback(error)
+        show_traceback(error)
         message, status = commands.ending(error)
         from train_eval.output.console import fail
 
@@ -50,7 +51,7 @@ def _commands() -> Any:
     try:
         from train_eval.cli import commands
     except Exception as error:
-        _show_traceback(error)
+        show_traceback(error)
         reason = f"{type(error).__name__}: {error}".partition("\n")[0]
         _end(f"cnnarch: A package cannot be imported ({reason}): install gym-cnnarch anew.", 1)
     return commands
@@ -87,11 +88,6 @@ def _raises(interrupted: threading.Event) -> Any:
         raise KeyboardInterrupt
 
     return handler
-
-
-def _show_traceback(error: Exception) -> None:
-    if os.environ.get(TRACEBACK):
-        traceback.print_exception(error)
 
 
 def _end(message: str, status: int) -> Any:

@@ -9,7 +9,6 @@ import tyro
 from gym_cnnarch import InvalidInput, __version__
 from gym_cnnarch.errors import ProcessUnusable, first_line
 from train_eval.cli.benchmark import BenchmarkCommand
-from train_eval.cli.cnnarch import TRACEBACK
 from train_eval.cli.evaluate import EvaluateCommand
 from train_eval.cli.export import ExportCommand
 from train_eval.cli.finalize import FinalizeCommand, TransferCommand
@@ -21,6 +20,7 @@ from train_eval.cli.show import LatencyCommand, ShowCommand
 from train_eval.cli.space import LayersCommand, SpaceCommand
 from train_eval.cli.table import TableCommand
 from train_eval.cli.train import TrainCommand
+from train_eval.output.tracebacks import TRACEBACK
 from train_eval.parallel.worker import WorkersUnavailable
 from train_eval.records.store import StoreError
 

@@ -27,6 +27,9 @@ class ExportCommand:
 
         if self.python is None and self.onnx is None:
             raise InvalidInput("Say what to write: --python FILE, --onnx FILE, or both.")
+        for path in (self.python, self.onnx):
+            if path is not None and path.is_dir():
+                raise InvalidInput(f"{path} is a folder: name a file.")
         trained = load_network(self.network)
         if self.python is not None:
             weights = self.network.with_suffix(".safetensors")

@@ -14,6 +14,7 @@ from train_eval.cli.options import check_positive, specification
 from train_eval.output import console
 from train_eval.records.final_results import FINAL_FOLDER
 from train_eval.records.latency import latest_latencies
+from train_eval.records.run_directory import RUN_FILE
 from train_eval.search.progress import SearchProgress
 from train_eval.search.search import Learned, Search
 
@@ -70,6 +71,8 @@ class FitCommand:
                     workers=self.workers, tell=console.note, follow=_shown, watch=watch,
                 )  # fmt: skip
         except KeyboardInterrupt:
+            if not (self.run_dir / RUN_FILE).is_file():
+                console.leave("Stopped while a first network was trained, which begins anew.")
             console.leave(f"Stopped; what was trained so far is in {self.run_dir}.")
         if (results := run.final) is None:
             raise InvalidInput(

@@ -11,6 +11,7 @@ from rich.live import Live
 from gym_cnnarch import InvalidInput
 from train_eval.cli.options import check_positive
 from train_eval.output import console
+from train_eval.records.run_directory import is_in_use
 from train_eval.report.terminal import tables
 from train_eval.run.run import Run
 
@@ -44,10 +45,14 @@ class ShowCommand:
             console.out.print(tables(summary, self.top))
             return
         with Live(tables(summary, self.top), console=console.out, auto_refresh=False) as live:
-            while not summary.finished:
+            at_work = True
+            while at_work and not summary.finished:
                 time.sleep(_WATCH_SECONDS)
+                at_work = is_in_use(self.run_dir)  # before it is read for the last time
                 summary = run.summary
                 live.update(tables(summary, self.top), refresh=True)
+        if not summary.finished:
+            console.note(f"No search is at work in {self.run_dir}.")
 
 
 @dataclass

@@ -89,6 +89,9 @@ def check_parts(path: Path, image_size: ImageSize | None) -> None:
         InvalidInput: If not.
     """
     for part in ("validation", "test"):
+        for name in _NAMES[part]:
+            if (path / name).is_symlink() and not (path / name).exists():
+                raise InvalidInput(f"{path / name} is a link to nothing: mend it, or remove it.")
         if not has(path, part):
             continue
         files = _listed(path, part, Skips(path))

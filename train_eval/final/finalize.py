@@ -30,6 +30,7 @@ from train_eval.records.final_results import (
 from train_eval.records.importing import IMPORTED
 from train_eval.records.run_directory import LOCK, in_use, recorded_data
 from train_eval.records.summary import Summary
+from train_eval.search.same_images import check_images, images_of
 from train_eval.search.settings import check_hours
 from train_eval.training.batches import Images
 from train_eval.training.device import check_precision
@@ -149,6 +150,7 @@ def searched_evaluator(summary: Summary, given: Mapping[str, Any]) -> TrainingEv
     env = make_env(settings.env, search_space=settings.search_space, **arguments)
     evaluator = needs_training(env, settings.env)
     if evaluator.task != settings.task:
+        check_images(Path(summary.run_dir), images_of(evaluator))
         raise InvalidInput(
             f"The data here are not those of the search ({evaluator.task}, not {settings.task}): "
             f"name them with --dataset and --data-root."

@@ -97,4 +97,5 @@ def _how(final: Final) -> str:
     words = f"training loss {final.best.loss:.4f}"
     if final.best.accuracy is None:
         return words
-    return f"{words}, validation accuracy {final.best.accuracy:.2%} in epoch {final.best.epoch}"
+    metric = final.metric.replace("_", " ")
+    return f"{words}, validation {metric} {final.best.accuracy:.2%} in epoch {final.best.epoch}"

@@ -33,6 +33,7 @@ from train_eval.training.device import (
 from train_eval.training.metrics import score
 from train_eval.training.network import build_network, fold_batch_norm
 from train_eval.training.optimizers import WeightAverage, make_optimizer, set_learning_rate
+from train_eval.training.recipe import Metric
 
 EPOCHS_SUFFIX = ".epochs.jsonl"
 """Of the file beside a network in training: a line an epoch, for those who watch."""
@@ -45,9 +46,10 @@ class Final:
     Attributes:
         status: ``ok``; ``diverged`` if the loss was not finite, ``error``: then there are no files.
         losses: Mean training loss of each epoch.
-        seconds: Of this process; what earlier ones trained is not in it.
+        seconds: Of all its epochs, by whatever process.
         message: What went wrong.
         best: The epoch that was kept; None if nothing was trained.
+        metric: What its accuracy is.
     """
 
     status: str
@@ -55,6 +57,7 @@ class Final:
     seconds: float
     message: str = ""
     best: EpochResult | None = None
+    metric: Metric = "accuracy"
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,6 @@ def train_final(
         InvalidInput: If the files there are of another training.
         ProcessUnusable: If the GPU answers this process no more.
     """
-    started = time.perf_counter()
     training = _Training(architecture, data, path, seed, initial)
     course = training.finished()
     if course is None:
@@ -135,10 +137,11 @@ def train_final(
             if data.device.type == "cuda":
                 check_device(data.device)
     losses = tuple(epoch.loss for epoch in course)
-    seconds = time.perf_counter() - started
+    seconds = sum(epoch.seconds for epoch in course)
     if not np.isfinite(losses).all():
         return Final("diverged", losses, seconds, "the loss was not finite")
-    return Final("ok", losses, seconds, best=best_epoch(course))
+    metric = data.recipe.metric or "accuracy"
+    return Final("ok", losses, seconds, best=best_epoch(course), metric=metric)
 
 
 def best_epoch(course: list[EpochResult]) -> EpochResult:

@@ -1,6 +1,7 @@
 """Draws figures: matplotlib is loaded late, and files repeat byte by byte."""
 
 import importlib.util
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,8 @@ def draw_figures(
 
     style: Any = _STYLE
     drawn = []
-    with plt.rc_context(style):
+    with plt.rc_context(style), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")  # a class's name, drawn as boxes
         for name, draw in figures.items():
             figure, axes = plt.subplots(figsize=(width, height), layout="constrained")
             if draw(axes):

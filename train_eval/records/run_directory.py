@@ -21,6 +21,7 @@ RUN_FILE = "run.json"
 STORE = "store.sqlite"
 LOCK = "cnnarch.lock"
 
+_LOOK_SECONDS = 0.5  # longer than another takes to see whether a folder is in use
 
 _NO_DATA = RunData()
 
@@ -131,7 +132,7 @@ def in_use(lock: Path) -> Iterator[None]:
         InvalidInput: If another process holds it.
     """
     try:
-        with FileLock(lock, timeout=0):
+        with FileLock(lock, timeout=_LOOK_SECONDS):
             yield
     except Timeout as error:
         raise InvalidInput(
@@ -149,7 +150,7 @@ def _take_over(store: Store, run: str, run_dir: Path) -> None:
     if record is None or record.folder == str(run_dir.resolve()):
         return
     before = Path(record.folder)
-    if record.folder and (_is_locked(before) or _holds(before, run, Path(store.path))):
+    if record.folder and (is_in_use(before) or _holds(before, run, Path(store.path))):
         raise InvalidInput(
             f"The store {store.path} holds this run for the folder {before}: continue it there, or "
             f"name another store."
@@ -161,8 +162,8 @@ def _location(store_path: Path) -> str:
     return str(store_path.expanduser().resolve())
 
 
-def _is_locked(run_dir: Path) -> bool:
-    """Whether a process is at work in a folder."""
+def is_in_use(run_dir: Path) -> bool:
+    """Whether a process is at work in a run's folder."""
     if not (run_dir / LOCK).is_file():
         return False
     try:

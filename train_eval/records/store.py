@@ -1,5 +1,6 @@
 """Durable results: one SQLite file, which is the only checkpoint of a search."""
 
+import contextlib
 import json
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
@@ -313,6 +314,18 @@ class Store:
             with self.transaction():
                 return self._write(statement, rows)
         return self._db.executemany(statement, rows).rowcount
+
+
+def number_of_evaluations(path: Path) -> int:
+    """How many a store holds, which another process may be writing; 0 where there is none yet."""
+    try:
+        with contextlib.closing(
+            sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+        ) as db:
+            (number,) = db.execute("SELECT count(*) FROM evaluations").fetchone()
+            return int(number)
+    except sqlite3.Error:
+        return 0
 
 
 def _is_busy(error: BaseException) -> bool:

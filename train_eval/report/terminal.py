@@ -1,10 +1,13 @@
 """A run as tables in the terminal."""
 
+from pathlib import Path
+
 from rich.console import Group
 from rich.table import Table
 
 from gym_cnnarch.rewards.reward import is_vector
 from train_eval.output.console import duration, foreign
+from train_eval.records.fit_plan import FIT_FILE
 from train_eval.records.latency import Latencies
 from train_eval.records.summary import Summary
 
@@ -101,7 +104,8 @@ def _measured(summary: Summary) -> str:
 def of_budget(summary: Summary) -> str:
     """The budget, unless the search ended for another reason."""
     ended_before = summary.finished and len(summary.networks) < summary.budget
-    return "" if ended_before else f" of {summary.budget}"
+    by_time = (Path(summary.run_dir) / FIT_FILE).is_file()  # whatever its budget
+    return "" if ended_before or by_time else f" of {summary.budget}"
 
 
 def _counts(summary: Summary) -> str:

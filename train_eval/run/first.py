@@ -2,23 +2,25 @@
 
 import contextlib
 import math
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from gym_cnnarch import Architecture, Evaluation, SearchSpace
+from gym_cnnarch import Architecture, Evaluation, InvalidInput, SearchSpace
 from gym_cnnarch.env import CNNArchEnv
 from gym_cnnarch.image_size import ImageSize
 from gym_cnnarch.registration import DATASET_INPUTS
 from gym_cnnarch.space.shapes import count_macs
-from train_eval.data.sources import check_parts, load_dataset, own_image_size
+from train_eval.data.sources import check_parts, has_test_images, load_dataset, own_image_size
 from train_eval.environments import needs_training, with_absolute_places
 from train_eval.records.run_directory import STORE
 from train_eval.records.store import Store
 from train_eval.search.usual import usual_networks
+from train_eval.training.loop import EpochCallback
 
 ENV = "CNNArch-v0"
 RECIPE = "own-quick"
@@ -27,6 +29,7 @@ _MANY = 10_000  # images, of which a share to validate by would take more time t
 _VALIDATION: tuple[float, int] = (0.2, 2000)  # of fewer images, of more
 _LEAST_SECONDS = 1e-6  # of a first training, which may have failed at once
 _FORWARD = 1 / 3  # of the time of an image that is trained on
+_TELL_SECONDS = 10.0  # between two sentences
 _DRAWN = 300  # networks, to find a large one
 _LARGE = 16  # times the MACs of the first, so that a small card has done with it in seconds
 
@@ -100,14 +103,22 @@ def absolute_name(dataset: str) -> str:
     """``folder:PATH`` and ``npz:FILE`` for those who name a path alone, absolute.
 
     A data set's own name is never a path, whatever lies in the working folder.
+
+    Raises:
+        InvalidInput: If there is neither.
     """
     path = Path(dataset).expanduser()
     if dataset in DATASET_INPUTS:
         return dataset
     if path.is_file():
         dataset = f"npz:{path}"
-    elif ":" not in dataset and (path.is_dir() or len(path.parts) > 1):
+    elif ":" not in dataset and path.is_dir():
         dataset = f"folder:{path}"
+    elif ":" not in dataset:
+        raise InvalidInput(
+            f"There is no folder or file {dataset}, nor a data set of that name: there are "
+            f"{', '.join(DATASET_INPUTS)}."
+        )
     return str(with_absolute_places({"dataset": dataset})["dataset"])
 
 
@@ -129,16 +140,24 @@ def what_was_read(env: CNNArchEnv) -> list[str]:
     """The images, in sentences."""
     evaluator = needs_training(env, ENV)
     resized = _resized(evaluator.reading.shape, evaluator.recipe.image_size)
-    return [*evaluator.what_was_read(), *resized]
+    untested = (
+        []
+        if has_test_images(evaluator.dataset)
+        else ["There are no test images: in the end those that were held out judge alone."]
+    )
+    return [*evaluator.what_was_read(), *resized, *untested]
 
 
-def first_network(env: CNNArchEnv, run_dir: Path, seed: int, also_large: bool) -> First:
+def first_network(
+    env: CNNArchEnv, run_dir: Path, seed: int, also_large: bool, tell: Callable[[str], None]
+) -> First:
     """Trains the first of the usual networks, unless that was done; the search finds it trained.
 
     Args:
         env: The search's environment, without the limit that follows from the time.
         run_dir: Folder of the run, whose store keeps what is trained.
         seed: Of what is drawn.
+        tell: Told in a sentence what is trained, and now and then how far it is.
         also_large: Whether small networks cost what their launches take, as on a GPU. Then a large
             one is trained too, and the small one once more, when all kernels are loaded.
     """
@@ -153,7 +172,9 @@ def first_network(env: CNNArchEnv, run_dir: Path, seed: int, also_large: bool) -
         def trained(network: Architecture, again: int = 0) -> Evaluation:
             found = store.find(evaluator.task, network, evaluation_seed + again)
             if found is None:
-                found = evaluator.train(network, evaluation_seed + again)
+                tell(f"Training {network}, to learn how long that takes here.")
+                on_epoch = _now_and_then(tell, full.epochs_of(len(data.train)))
+                found = evaluator.train(network, evaluation_seed + again, on_epoch)
                 found = store.add(evaluator.task, network, evaluation_seed + again, found)
             return found
 
@@ -178,6 +199,19 @@ def first_network(env: CNNArchEnv, run_dir: Path, seed: int, also_large: bool) -
         full.class_weights,
         _held_out(images, evaluator.num_classes),
     )
+
+
+def _now_and_then(tell: Callable[[str], None], epochs: int) -> EpochCallback:
+    """Tells epochs, but none so soon after the last one that was told."""
+    told = time.monotonic()
+
+    def on_epoch(epoch: int, accuracy: float, loss: float) -> None:
+        nonlocal told
+        if time.monotonic() - told > _TELL_SECONDS:
+            told = time.monotonic()
+            tell(f"Epoch {epoch} of {epochs}, accuracy {accuracy:.2%}.")
+
+    return on_epoch
 
 
 def _large(space: SearchSpace, rng: np.random.Generator, macs: int) -> Architecture:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gym_cnnarch import InvalidInput
-from train_eval.environments import make_env
+from train_eval.environments import make_env, needs_training
 from train_eval.final.finalize import SILENT, Watch, finalize
 from train_eval.final.recipe import FinalRecipe
 from train_eval.output.console import duration
@@ -25,6 +25,7 @@ from train_eval.run.first import (
 )
 from train_eval.run.run import Run
 from train_eval.run.search import Follow, run_search
+from train_eval.search.same_images import check_images, images_of
 from train_eval.search.search import Learned, Search
 from train_eval.search.settings import check_hours
 from train_eval.search.usual import USUAL
@@ -125,6 +126,9 @@ def fit(
         **places, "hours": hours, "recipe": dict(recipe or {}),
         "search_space": dict(search_space or {}), "seed": seed, "workers": workers,
     })  # fmt: skip
+    plan = FitPlan.load(run_dir)
+    if plan is not None:
+        _check_same(run_dir, plan, given)
     settings = search_recipe(dataset, data_root, recipe or {})
     times = _Time(3600 * hours, clock, _spent_before(run_dir, together))
     asked = dict(search_space or {})
@@ -133,9 +137,10 @@ def fit(
     env = make_env(ENV, **where, recipe=settings, search_space=space)
     for sentence in what_was_read(env):
         tell(sentence)
-    plan = FitPlan.load(run_dir)
+    if (run_dir / RUN_FILE).is_file():
+        check_images(run_dir, images_of(needs_training(env, ENV)))
     if plan is None or plan.recipe is None:
-        first = first_network(env, run_dir, seed, also_large=on_gpu)
+        first = first_network(env, run_dir, seed, also_large=on_gpu, tell=tell)
         final = {
             "preset": FINAL_RECIPE, "class_weights": first.class_weights,
             "validation_size": first.held_out, **(_GPU_FINAL if on_gpu else {}),
@@ -176,7 +181,6 @@ def fit(
             f"Tried {len(run.networks)} networks in {duration(times.spent())}; the final training "
             f"has {duration(final['seconds'])}, about {passes:,.0f} passes."
         )
-    _check_same(run_dir, plan.given, given)
     run = Run(run_dir)
     if together < plan.networks:
         turns = math.ceil(plan.networks / together)
@@ -246,19 +250,20 @@ def _spent_before(run_dir: Path, together: int) -> float:
     return Run(run_dir).summary.train_seconds / together
 
 
-def _check_same(run_dir: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Refuses another fit than the one whose search is over.
+def _check_same(run_dir: Path, plan: FitPlan, now: Mapping[str, Any]) -> None:
+    """Refuses another fit than the one that began.
 
     Raises:
         InvalidInput: If one of the settings that decided it differs.
     """
     changes = [
-        f"{name} was {before.get(name)} and is {now[name]}"
+        f"{name} was {plan.given.get(name)} and is {now[name]}"
         for name in ("hours", "recipe", "search_space", "seed")
-        if before.get(name) != now[name]
+        if plan.given.get(name) != now[name]
     ]
     if changes:
+        state = "began" if plan.recipe is None else "is over"
         raise InvalidInput(
-            f"The search of {run_dir} is over, with other settings ({'; '.join(changes)}): name "
+            f"The search of {run_dir} {state}, with other settings ({'; '.join(changes)}): name "
             f"another folder."
         )

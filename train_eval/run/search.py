@@ -19,7 +19,6 @@ from train_eval.records.run_directory import (
     check_folder,
     in_use,
     open_run,
-    recorded_images,
     recorded_settings,
 )
 from train_eval.records.run_file import RunData
@@ -118,10 +117,13 @@ def run_search(
         raise InvalidInput(f"{env} has no evaluator: a search needs one.")
     evaluator = training_evaluator(made)
     trains = evaluator is not None
+    data = RunData()
     if evaluator is not None:
         from train_eval.data.sources import check_parts
+        from train_eval.search.same_images import check_images, images_of
 
         check_parts(evaluator.dataset, evaluator.recipe.image_size)
+        data = images_of(evaluator)
     stopping = None if stop_early is None else _stopping(stop_early, evaluator, budget)
     with _workplace(executor, where, made, trains) as workplace, in_use(run_dir / LOCK):
         known = recorded_settings(run_dir)
@@ -130,9 +132,8 @@ def run_search(
         described = run_settings(made, settings, seed, budget, lookahead, full_id(env), stopping)
         if known is not None and known.as_json() == described.as_json():
             described = known  # 1 and 1.0 are equal, and yet not the same name
-        data = _images(evaluator)
-        if known is not None and known.task != described.task:
-            _check_images(run_dir, data)
+        if evaluator is not None and known is not None and known.task != described.task:
+            check_images(run_dir, data)
         store_path = None if store is None else Path(store)
         opened = open_run(run_dir, described, store_path, workplace.workers, data)
         with contextlib.closing(opened):
@@ -214,41 +215,6 @@ def _stopping(
             f"trained to their end: take fewer first ones (--first) or a larger budget."
         )
     return rule_settings(chosen)
-
-
-def _images(evaluator: "TrainingEvaluator | None") -> RunData:
-    """What is recorded of the images that a run trains on."""
-    if evaluator is None:
-        return RunData()
-    return RunData(
-        evaluator.dataset,
-        evaluator.data_root,
-        tuple(evaluator.fingerprints),
-        evaluator.reading.as_json(),
-        len(evaluator.data.train),
-        len(evaluator.data.validation),
-    )
-
-
-def _check_images(run_dir: Path, now: RunData) -> None:
-    """Says what became of a run's images since it began.
-
-    Raises:
-        InvalidInput: If they are others now.
-    """
-    from train_eval.data.image_data import Reading, what_changed
-
-    before = recorded_images(run_dir)
-    if before.reading is None or now.reading is None or before.fingerprints == now.fingerprints:
-        return
-    if before.dataset != now.dataset:
-        changes = f"they were those of {before.dataset}, and are those of {now.dataset}."
-    else:
-        changes = what_changed(Reading.from_json(before.reading), Reading.from_json(now.reading))
-    raise InvalidInput(
-        f"The images are not those with which the run in {run_dir} began: {changes} Put them back, "
-        f"or name another run directory."
-    )
 
 
 @contextlib.contextmanager

@@ -11,6 +11,10 @@ from train_eval.records.machine import made_with
 from train_eval.records.run_settings import RunSettings
 from train_eval.records.store import Store
 
+_UNKNOWN_REASON = (
+    "the code or the machine has changed, or an agent or evaluator of one's own does not repeat "
+    "itself"
+)
 _SAVE_EVERY = 1.0  # seconds in which episodes that cost nothing may wait to be committed
 
 
@@ -93,7 +97,7 @@ class Journal:
         now = made_with(began.get("workers", 1))
         changes = [f"{k} was {began[k]} and is {v}" for k, v in now.items() if began.get(k, v) != v]
         raise InvalidInput(
-            f"This run left its recorded path: in episode {number} the {name} was {recorded}, but "
-            f"is now {value} ({'; '.join(changes) or 'the code or the machine has changed'}): "
-            f"continue it with what it was begun with, or start another run."
+            f"This run left its recorded path: in episode {number} the {name} came as {recorded}, "
+            f"but now as {value} ({'; '.join(changes) or _UNKNOWN_REASON}): continue it with what "
+            f"it was begun with, or start another run."
         )

@@ -1,5 +1,6 @@
 """The search loop: ask the agent, evaluate, tell the agent, in order."""
 
+import contextlib
 import math
 import threading
 import time
@@ -14,6 +15,7 @@ import gymnasium as gym
 from agents import Agent, Episode, roll_out
 from gym_cnnarch import Architecture, Evaluation, InvalidInput
 from gym_cnnarch.env import CNNArchEnv
+from gym_cnnarch.errors import first_line
 from train_eval.parallel.worker import has_no_outcome, outcome_of
 from train_eval.records.kept import EpisodeRecord
 from train_eval.records.run_settings import RunSettings
@@ -175,7 +177,8 @@ class Search:
         """Lets the agent build a network and asks for its evaluation if it is new."""
         epsilon = getattr(self._agent, "epsilon", None)
         try:
-            episode = roll_out(self._env, self._agent)
+            with self._named_if_own(f"in episode {number}"):
+                episode = roll_out(self._env, self._agent)
         except gym.error.InvalidAction as error:
             raise InvalidInput(
                 f"The agent chose an illegal action in episode {number}. {error}"
@@ -186,6 +189,22 @@ class Search:
         if new:
             self._evaluations[str(architecture)] = self._request(architecture)
         return _Acted(number, epsilon, architecture, episode, new)
+
+    @contextlib.contextmanager
+    def _named_if_own(self, when: str) -> Iterator[None]:
+        """Names an agent of one's own that raises; nothing is wrong with this package then."""
+        try:
+            yield
+        except (InvalidInput, gym.error.Error):
+            raise
+        except Exception as error:
+            agent = type(self._agent)
+            if agent.__module__.partition(".")[0] == "agents":
+                raise
+            raise InvalidInput(
+                f"The agent {agent.__module__}:{agent.__qualname__} failed {when}: "
+                f"{first_line(error)}."
+            ) from error
 
     def _request(self, architecture: Architecture) -> Evaluation | Future[Evaluation]:
         """The stored evaluation, or the future one."""
@@ -220,7 +239,8 @@ class Search:
             self._save_finished()
             learned = Learned(self._record(acted, evaluation), evaluation)
             self._journal.add_episode_later(learned.record)
-        self._agent.learn(replace(acted.episode, reward=learned.record.reward))
+        with self._named_if_own(f"when it learned from episode {acted.number}"):
+            self._agent.learn(replace(acted.episode, reward=learned.record.reward))
         if acted.new:
             self._stopping.learn(acted.architecture, learned.evaluation)
         return learned

@@ -13,11 +13,13 @@ import pytest
 from gym_cnnarch import InvalidInput
 from tests.helpers.commands import cnnarch, start
 from tests.helpers.made_up_tables import SPACE, make_table
+from train_eval.benchmark import benchmark as benchmark_module
 from train_eval.benchmark.benchmark import Benchmark, Pair, result_file
 from train_eval.benchmark.figures import illegal_over_time
 from train_eval.benchmark.results import AgentResult, Results, Scale, collect
 from train_eval.benchmark.run import AgentRun, Found, Outcome, read_outcome
 from train_eval.benchmark.tables import tables, verdict
+from train_eval.output.tracebacks import TRACEBACK
 from train_eval.records.run_directory import LOCK, in_use
 from train_eval.records.store import Store
 
@@ -199,7 +201,7 @@ def test_failures_are_named_and_the_others_go_on(capsys, tmp_path, table):
     assert illegal.illegal == 1.0
     assert illegal.outcomes[0].found == []
     assert illegal.episodes == 50
-    assert illegal.curves[0, -1] == 1.0
+    assert illegal.curves[0, -1] == make_table().test.mean(axis=0).max()  # an accuracy of 0
     assert np.isnan(illegal_over_time(illegal)).all()
     settings.write_text('{"odd": {"name": "metaqnn", "alpha": 0.7}}')
     arguments = ("--agents", "odd", "--settings", settings, "--seeds", 1, "--budget", 5)
@@ -217,6 +219,16 @@ def test_images_that_moved_are_known_by_the_task(tmp_path):
     assert moved.check(tmp_path) == moved
     with pytest.raises(InvalidInput, match="what differs: kwargs"):
         dataclasses.replace(begun, kwargs={"dataset": "npz:/here"}).check(tmp_path)
+
+
+def test_where_an_agent_fails_is_shown_if_that_is_wished(capsys, tmp_path, table, monkeypatch):
+    agent = {"name": f"{Breaks.__module__}:Breaks"}
+    run = AgentRun("CNNArch-CIFAR10Table-v0", {"table": table}, agent, 0, 5, 50)
+    for wish, shown in (("", False), ("1", True)):
+        monkeypatch.setenv(TRACEBACK, wish)
+        failed = benchmark_module._execute(Pair("mine", 0), run, tmp_path / "0.csv.gz")
+        assert failed.error == "RuntimeError: out of ideas"
+        assert ('raise RuntimeError("out of ideas' in capsys.readouterr().err) == shown
 
 
 def test_losses_follow_the_incumbent(capsys, tmp_path, table):
@@ -238,7 +250,7 @@ def test_losses_follow_the_incumbent(capsys, tmp_path, table):
         for column, seconds in enumerate(results.seconds):
             paid = [row for row in found if row.seconds <= seconds]
             best = max(paid, key=lambda row: row.reward, default=None)
-            expected = mean_test.max() - mean_test[ranks[best.architecture]] if best else 1.0
+            expected = mean_test.max() - (mean_test[ranks[best.architecture]] if best else 0)
             assert agent.by_seconds[seed, column] == pytest.approx(expected)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.helpers.commands import FAST, cnnarch, search
 from tests.helpers.instant import make_search
-from train_eval.cli.cnnarch import TRACEBACK
+from train_eval.output.tracebacks import TRACEBACK
 
 
 def said(status, err, expected):
@@ -86,23 +86,14 @@ def test_an_agent_whose_module_cannot_be_imported_is_one_sentence(
         assert reason in said(status, err, 2)
 
 
-class Careless:
-    """An agent with a mistake."""
-
-    def __init__(self, actions, seed):
-        pass
-
-    def act(self, observation, action_mask):
-        return {}["a\x1bkey"]
-
-    def learn(self, episode):
-        raise AssertionError("never reached")
-
-
 def test_what_nobody_foresaw_is_one_sentence_and_its_traceback_can_be_seen(
     capsys, tmp_path, monkeypatch
 ):
-    command = search(tmp_path / "run", "--agent", f"{__file__}:Careless")
+    def careless(*_):
+        return {}["a\x1bkey"]
+
+    monkeypatch.setattr("train_eval.cli.show.tables", careless)
+    command = ("show", a_run(tmp_path / "run"))
     status, _, err = cnnarch(capsys, *command)
     assert "Traceback" not in err
     sentence = said(status, err.splitlines(keepends=True)[-1], 1)

@@ -13,6 +13,8 @@ import pytest
 from PIL import Image
 
 from tests.helpers.commands import FAST, cnnarch, recorded, search, start
+from tests.helpers.instant import InstantEvaluator
+from train_eval import run_search
 from train_eval.run.run import Run
 from train_eval.search.agents import benchmark_settings
 
@@ -110,6 +112,34 @@ class LastAction:
         pass
 
 
+class Forgetful(LastAction):
+    """Cannot learn."""
+
+    def learn(self, episode):
+        raise LookupError("what was it?")
+
+
+class Undecided(LastAction):
+    """Takes no action."""
+
+    def act(self, observation, action_mask):
+        return None
+
+
+@pytest.mark.parametrize(
+    ("agent", "sentence"),
+    [
+        ("Forgetful", "failed when it learned from episode 0: LookupError: what was it?"),
+        ("Undecided", "failed in episode 0: TypeError: "),
+    ],
+)
+def test_what_one_s_own_agent_raises_is_called_so(capsys, tmp_path, agent, sentence):
+    own = f"tests.train_eval.cli.test_search:{agent}"
+    status, _, err = cnnarch(capsys, *search(tmp_path / "run", "--budget", 3, "--agent", own))
+    assert status == 2
+    assert f"The agent {own} {sentence}" in err
+
+
 def test_one_s_own_agent_searches_by_its_name(capsys, tmp_path):
     own = "tests.train_eval.cli.test_search:LastAction"
     status, out, err = cnnarch(capsys, *search(tmp_path / "run", "--budget", 3, "--agent", own))
@@ -188,6 +218,15 @@ def test_watch_follows_a_search_to_its_end(capsys, tmp_path):
     searching.communicate()
     assert watching.returncode == 0, err
     assert "12 of 12 unique networks" in out
+
+
+def test_watch_ends_where_no_search_is_at_work(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr("train_eval.cli.show._WATCH_SECONDS", 0.01)
+    stopped = {"hours": 1e-9, "run_dir": tmp_path / "run", "evaluator": InstantEvaluator()}
+    run_search("CNNArch-Digits-v0", budget=12, **stopped)
+    status, _, err = cnnarch(capsys, "show", tmp_path / "run", "--watch")
+    assert status == 0
+    assert "No search is at work in" in err
 
 
 def test_a_search_in_which_every_network_failed_ends_with_status_1_and_the_reason(capsys, tmp_path):

@@ -375,3 +375,10 @@ def test_padded_pictures_keep_every_pixel_and_cropped_ones_the_middle(tmp_path):
 def test_an_image_size_that_is_none_is_refused(size):
     with pytest.raises(InvalidInput, match="image_size must be a number of pixels"):
         Recipe(image_size=size)
+
+
+def test_a_part_that_is_a_link_to_nothing_is_refused(tmp_path):
+    write_images(tmp_path / "train")
+    (tmp_path / "test").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(InvalidInput, match="test is a link to nothing: mend it, or remove it"):
+        check_parts(f"folder:{tmp_path}", None)

@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from train_eval.final.checkpoint import EpochResult
 from train_eval.final.progress import FinalProgress
 from train_eval.final.testing import predict
 from train_eval.final.training import EPOCHS_SUFFIX, Final, train_final
+from train_eval.output.console import duration
 from train_eval.output.progress import Progress
 from train_eval.run.run import Run
 
@@ -78,9 +80,10 @@ def test_networks_are_tested_and_described(capsys, finalized):
     assert results["ensemble"]["networks"] == [row["name"] for row in results["networks"][:2]]
     assert results["ensemble"]["test_error"] == np.mean(together != test.labels)
     assert min(row["test_error"] for row in results["networks"]) < 0.5
+    written = {path: path.stat().st_mtime_ns for path in finalized.glob("final/*.safetensors")}
     status, out, err = cnnarch(capsys, *finalize(finalized))  # nothing is trained again
-    assert status == 0
-    assert "0:00:00" in err
+    assert status == 0, err
+    assert written == {path: path.stat().st_mtime_ns for path in written}
     assert f"{results['networks'][0]['test_error']:.2%}" in out
     cnnarch(capsys, "report", finalized)
     page = (finalized / "report" / "report.html").read_text()
@@ -157,6 +160,30 @@ def test_onnx_files_are_predicted_as_the_network_is(capsys, finalized, pictures)
             assert a["probability"] == pytest.approx(b["probability"], abs=1e-4)
 
 
+def test_names_that_a_terminal_has_no_letters_for_are_escaped(finalized, tmp_path, monkeypatch):
+    test = load_dataset("digits", part="test")
+    from_array(test.images[0]).save(tmp_path / "三.png")
+    shown = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", shown)
+    assert status_of("predict", finalized / "final" / "01.safetensors", tmp_path, "--csv") == 0
+    assert rb"\u4e09.png" in shown.buffer.getvalue()
+
+
+def test_evaluate_wants_folders_of_classes(capsys, finalized, pictures):
+    network = finalized / "final" / "01.safetensors"
+    status, _, err = cnnarch(capsys, "evaluate", network, pictures / "test" / "3")
+    assert status == 2
+    assert "/<class>/, but it has no folders" in err
+
+
+def test_export_wants_files(capsys, finalized, tmp_path):
+    network = finalized / "final" / "01.safetensors"
+    for kind in ("--python", "--onnx"):
+        status, _, err = cnnarch(capsys, "export", network, kind, tmp_path)
+        assert (status, "is a folder: name a file" in err) == (2, True)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_evaluate_counts_what_predict_answers(capsys, finalized, pictures, tmp_path):
     network = finalized / "final" / "01.safetensors"
     status, out, err = cnnarch(
@@ -227,6 +254,9 @@ def test_a_training_that_is_killed_twice_goes_on_exactly(capsys, finalized, tmp_
     status, _, err = cnnarch(capsys, *finalize(run, *long))
     assert status == 0, err
     (row,) = json.loads((run / "final" / "results.json").read_text())["networks"]
+    card = json.loads((run / "final" / f"{row['name']}.json").read_text())
+    spent = duration(sum(epoch["seconds"] for epoch in card["epochs"]))
+    assert f", {spent}  [" in err  # of all processes
     whole = tmp_path / "whole" / row["name"]
     architecture = Architecture.parse(row["architecture"])
     train_final(architecture, task(whole.parent, 9).prepare(), whole)
@@ -396,7 +426,7 @@ def test_runs_that_cannot_be_finalized_are_refused(capsys, finalized, tmp_path):
     other = ("--dataset", f"npz:{tmp_path / 'other.npz'}")
     status, _, err = cnnarch(capsys, *finalize(run, *other))
     assert status == 2
-    assert "not those of the search" in err
+    assert "The images are not those with which the run" in err
     status, _, err = cnnarch(capsys, *finalize(finalized, "--seed", 7))
     assert status == 2
     assert "another training" in err

@@ -331,3 +331,15 @@ def test_a_damaged_text_in_a_message_of_sqlite_is_one_sentence(tmp_path):
     path.write_bytes(content.replace(b"TABLE evaluations (", b"TABEL eval\x87ations ("))
     with pytest.raises((StoreError, InvalidInput), match="store"):
         Store(path).check()
+
+
+def test_evaluations_are_counted_while_another_writes(tmp_path):
+    path = tmp_path / "store.sqlite"
+    assert store_module.number_of_evaluations(path) == 0
+    store = Store(path)
+    for seed in range(3):
+        store.add("task", NETWORK, seed, GOOD)
+    with store.transaction():
+        store.add("task", NETWORK, 3, GOOD)
+        assert store_module.number_of_evaluations(path) == 3
+    assert store_module.number_of_evaluations(path) == 4

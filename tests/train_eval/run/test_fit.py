@@ -182,8 +182,11 @@ def test_a_search_within_few_parameters_that_was_stopped_goes_on(tmp_path, monke
         "hours": HOURS, "run_dir": tmp_path / "run", "recipe": SHORT, "executor": "inline",
         "device": "cpu", "search_space": {"max_parameters": 300}, "clock": lambda: next(clock),
     }  # fmt: skip
+    said = []
     with pytest.raises(KeyboardInterrupt):
-        fit(str(tmp_path / "untested.npz"), **given, follow=stopped)
+        fit(str(tmp_path / "untested.npz"), **given, follow=stopped, tell=said.append)
+    assert "There are no test images" in said[2]
+    assert said[3].startswith("Training [C(")
     begun = Run(tmp_path / "run")
     before = begun.networks
     assert len(before) == 2
@@ -191,6 +194,12 @@ def test_a_search_within_few_parameters_that_was_stopped_goes_on(tmp_path, monke
     assert command(begun.summary).startswith("cnnarch fit ")  # and no search of 10,000 networks
     with pytest.raises(InvalidInput, match="no network that was trained to the end"):
         begun.assess()
+    with pytest.raises(InvalidInput, match=r"began, with .*\(hours was .* and is 9"):
+        fit(str(tmp_path / "untested.npz"), **{**given, "hours": 9})
+    np.savez(tmp_path / "untested.npz", x_train=images[:-3], y_train=labels[:-3])
+    with pytest.raises(InvalidInput, match=r"The images are not those with which .* 90 .* 87 "):
+        fit(str(tmp_path / "untested.npz"), **given)
+    np.savez(tmp_path / "untested.npz", x_train=images, y_train=labels)
     run = fit(str(tmp_path / "untested.npz"), **given)
     assert run.networks[:2] == before
     for row in run.networks:  # of which none is a usual design
@@ -226,8 +235,8 @@ def test_the_same_command_does_nothing_again(capsys, fitted, file):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("nowhere/at/all",), "there is no folder"),
-        (("unknown",), "No data set 'unknown'"),
+        (("nowhere/at/all",), "There is no folder or file nowhere/at/all"),
+        (("unknown",), "nor a data set of that name: there are cifar10"),
         (("digits", "--hours", "0"), "hours must be more than 0"),
         (("digits", "--hours", "inf"), "and a finite number"),
         (("digits", "--seed", "-1"), "seed must be at least 0"),

@@ -153,7 +153,7 @@ def test_a_finished_run_is_repeated_without_evaluating(tmp_path):
 def test_leaving_the_recorded_path_is_refused_and_named(tmp_path):
     list(make_search(tmp_path)[0])
     other = MetaQNN(11, seed=1)
-    with pytest.raises(InvalidInput, match="in episode 0 the actions was"):
+    with pytest.raises(InvalidInput, match="in episode 0 the actions came as"):
         list(make_search(tmp_path, made=other)[0])
 
 

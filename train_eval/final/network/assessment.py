@@ -120,6 +120,8 @@ def assess(classifier: Classifier, folder: Path) -> Assessment:
             f"{place} has the classes {', '.join(unknown)}, which the network does not know: it "
             f"knows {', '.join(names)}."
         )
+    if not classes:
+        raise InvalidInput(f"Expected pictures in {place}/<class>/, but it has no folders.")
     paths: list[Path] = []
     truths: list[int] = []
     for name, below in classes.items():

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from train_eval.parallel.executors import InlineExecutor
+
 SHARED_DATA = Path(
     os.environ.get("CNNARCH_TEST_DATA", Path(__file__).parents[2] / "shared" / "data")
 )
@@ -24,3 +26,9 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip("the folder of real data is not here")
     return SHARED_DATA
+
+
+@pytest.fixture
+def final_trainings_here(monkeypatch):
+    """Final trainings in this process: a worker's start takes seconds."""
+    monkeypatch.setattr("train_eval.final.finalize.LocalExecutor", lambda _: InlineExecutor())

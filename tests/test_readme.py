@@ -52,6 +52,7 @@ def test_every_command_that_is_shown_is_accepted(arguments):
     assert tyro.cli(Command, args=arguments, config=config).run
 
 
+@pytest.mark.usefixtures("final_trainings_here")
 def test_the_commands_for_one_s_own_images_run(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)

@@ -278,6 +278,7 @@ def test_transfer_begins_with_the_weights_that_fit(capsys, finalized):
         assert torch.allclose(tuned[name], value, atol=1e-3)
 
 
+@pytest.mark.usefixtures("final_trainings_here")
 def test_one_s_own_data_without_test_images_are_finalized_untested(capsys, tmp_path):
     """The run knows where its data are."""
     data = load_dataset("digits")
@@ -296,6 +297,7 @@ def test_one_s_own_data_without_test_images_are_finalized_untested(capsys, tmp_p
     assert cnnarch(capsys, "report", tmp_path / "run")[0] == 0
 
 
+@pytest.mark.usefixtures("final_trainings_here")
 def test_networks_that_cannot_be_trained_are_named_with_status_1(capsys, tmp_path):
     assert cnnarch(capsys, *search(tmp_path / "run"))[0] == 0
     hopeless = ("--recipe", "digits-final", "steps=[[1e9,3]]")
@@ -305,6 +307,7 @@ def test_networks_that_cannot_be_trained_are_named_with_status_1(capsys, tmp_pat
     assert out == ""
 
 
+@pytest.mark.usefixtures("final_trainings_here")
 def test_networks_that_end_below_what_they_had_are_named_and_never_recommended(capsys, tmp_path):
     run = tmp_path / "run"
     assert cnnarch(capsys, *search(run))[0] == 0
@@ -324,6 +327,7 @@ def test_networks_that_end_below_what_they_had_are_named_and_never_recommended(c
         assert not (run / "final" / f"{lost['name']}.onnx").exists()
 
 
+@pytest.mark.usefixtures("final_trainings_here")
 def test_what_is_trained_can_be_named_or_be_the_front(capsys, finalized, tmp_path):
     text = "[C(8,3,1), SM(10)]"
     one = ("--recipe", "digits-final", "steps=[[0.05,1]]", "--out", tmp_path / "named")
@@ -432,6 +436,7 @@ def test_runs_that_cannot_be_finalized_are_refused(capsys, finalized, tmp_path):
     assert "another training" in err
 
 
+@pytest.mark.usefixtures("final_trainings_here")
 def test_hours_are_shared_by_the_trainings(tmp_path, finalized):
     run = Run(finalized)
     results = run.finalize(

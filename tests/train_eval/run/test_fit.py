@@ -112,6 +112,7 @@ def test_larger_batches_have_fewer_launches():
     assert alike.in_batches(4) == alike
 
 
+@pytest.mark.usefixtures("final_trainings_here")
 def test_a_gpu_has_its_own_space_and_larger_batches(file, tmp_path, monkeypatch):
     monkeypatch.setattr(fit_module, "find_device", lambda name: torch.device("cuda"))
     few = {**fit_module.SPACE, "max_layers": 4, "conv_filters": [24], "fc_neurons": [24]}
@@ -156,6 +157,7 @@ def test_a_damaged_decision_is_refused(fitted, file, tmp_path):
         plan.write_text(content)
 
 
+@pytest.mark.usefixtures("final_trainings_here")
 def test_in_a_very_short_time_only_the_first_network_is_trained(file, tmp_path):
     said = []
     run = fit(
@@ -166,6 +168,7 @@ def test_in_a_very_short_time_only_the_first_network_is_trained(file, tmp_path):
     assert "no other network is tried" in said[-2]
 
 
+@pytest.mark.usefixtures("final_trainings_here")
 def test_a_search_within_few_parameters_that_was_stopped_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr(fit_module, "_TOO_FEW_PASSES", 0)
 

@@ -186,6 +186,7 @@ def test_what_cannot_be_searched_is_one_sentence_and_leaves_nothing(tmp_path, op
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.usefixtures("final_trainings_here")
 def test_report_and_final_networks_follow_from_the_run(tmp_path):
     run = run_search(DIGITS, budget=6, run_dir=tmp_path / "run", recipe=RECIPE, executor="inline")
     assert run.report(top=3).read_text().count("<code>") >= 3

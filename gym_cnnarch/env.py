@@ -80,8 +80,8 @@ class CNNArchEnv(gym.Env[Observation, np.int64], EzPickle):
     (k,) float32, as in MO-Gymnasium; `env.unwrapped.reward_space` is its `Box`. Objectives are
     `accuracy`, `-parameters` and `-macs`. A cost is 0 for the cheapest network of the space and -1
     for the dearest (or the limit, where one is set), on a logarithmic scale. A failed training has
-    `failure_reward` as its accuracy, and its costs; an illegal action gives the worst of
-    everything: accuracy 0 and costs -1. So it is with their weighted sum, the reward `linear`. See
+    `failure_reward` as its accuracy, and its costs; an illegal action gives accuracy 0
+    and costs -1. So it is with their weighted sum, the reward `linear`. See
     docs/objectives.md.
 
     ## Starting State

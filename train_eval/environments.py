@@ -31,7 +31,9 @@ def with_absolute_places(arguments: Mapping[str, Any]) -> dict[str, Any]:
     absolute = dict(arguments)
     for name in PLACES:
         place = absolute.get(name)
-        if place is not None and not (name == "table" and find_table(place) != Path(place)):
+        if place is not None and not (
+            name == "table" and find_table(place) != Path(place).expanduser()
+        ):
             absolute[name] = _absolute(place)
     if (dataset := absolute.get("dataset")) is not None:
         kind, separator, place = str(dataset).partition(":")

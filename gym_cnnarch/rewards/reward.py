@@ -58,15 +58,14 @@ def make_reward(reward: Any, failure_reward: float, space: SearchSpace) -> Rewar
     if is_vector(reward):
         return _vector(reward, at_failure, space)
     function = _scalar(reward, space)
-    if _is_linear(reward):  # costs are below 0, and count for a failed training as well
-        return lambda e: function(
-            replace(e, accuracy=at_failure) if _failed(e) else _with_predicted(e)
-        )
+    if isinstance(function, Linear):  # costs are below 0, and count for a failed training as well
+        of = function.of
+        return lambda e: of(e, at_failure if _failed(e) else _with_predicted(e).accuracy)
     return lambda e: at_failure if _failed(e) else function(_with_predicted(e))
 
 
 def illegal_reward(reward: Any, space: SearchSpace) -> Reward:
-    """The reward of an illegal action: the worst of every objective; 0 where there is one alone.
+    """The reward of an illegal action: an accuracy of 0, and the greatest costs where they count.
 
     Args:
         reward: As ``make_reward`` took it.
@@ -74,19 +73,47 @@ def illegal_reward(reward: Any, space: SearchSpace) -> Reward:
     """
     if is_vector(reward):
         return Objectives(reward, space).worst(0.0)
-    if not _is_linear(reward):
-        return 0.0
-    weights = reward["weights"]
-    worst = Objectives(tuple(weights), space).worst(0.0)
-    return float(sum(w * v for w, v in zip(weights.values(), worst, strict=True)))
+    function = _scalar(reward, space)
+    return function.worst if isinstance(function, Linear) else 0.0
 
 
-def linear(space: SearchSpace, weights: Any) -> Scalar:
+class Linear:
     """The weighted sum of objectives.
 
     With ``{"accuracy": 1, "-parameters": 0.1}`` the largest network of the space must be 10 points
     of accuracy better than the smallest, and each doubling of the parameters counts alike.
+
+    Args:
+        space: The search space, which gives costs their scale.
+        weights: Of objectives, by name.
+
+    Raises:
+        InvalidInput: If a weight or an objective cannot be one.
     """
+
+    def __init__(self, space: SearchSpace, weights: Any) -> None:
+        _check_weights(weights)
+        self._objectives = Objectives(tuple(weights), space)
+        self._factors = tuple(weights.values())
+
+    def __call__(self, evaluation: Evaluation) -> float:
+        """The sum of an evaluation."""
+        return self.of(evaluation, evaluation.accuracy)
+
+    def of(self, evaluation: Evaluation, accuracy: float) -> float:
+        """The same, of another accuracy."""
+        return self._sum(self._objectives.of(evaluation, accuracy))
+
+    @property
+    def worst(self) -> float:
+        """Of an accuracy of 0 and the greatest costs."""
+        return self._sum(self._objectives.worst(0.0))
+
+    def _sum(self, values: tuple[float, ...]) -> float:
+        return float(sum(f * v for f, v in zip(self._factors, values, strict=True)))
+
+
+def _check_weights(weights: Any) -> None:
     if not (isinstance(weights, Mapping) and weights) or not all(
         _is_number(weight) and weight >= 0 for weight in weights.values()
     ):
@@ -94,14 +121,6 @@ def linear(space: SearchSpace, weights: Any) -> Scalar:
             f"The weights of a linear reward must be like "
             f'{{"accuracy": 1, "-parameters": 0.1}}, numbers of at least 0, not {weights!r}.'
         )
-    objectives = Objectives(tuple(weights), space)
-    factors = tuple(weights.values())
-
-    def reward(evaluation: Evaluation) -> float:
-        values = objectives.of(evaluation, evaluation.accuracy)
-        return float(sum(f * v for f, v in zip(factors, values, strict=True)))
-
-    return reward
 
 
 def mnasnet(
@@ -130,7 +149,7 @@ def mnasnet(
     return lambda e: float(e.accuracy * (max(getattr(e, cost), 1) / target) ** exponent)
 
 
-_SCALARISATIONS: dict[str, Callable[..., Scalar]] = {"linear": linear, "mnasnet": mnasnet}
+_SCALARISATIONS: dict[str, Callable[..., Scalar]] = {"linear": Linear, "mnasnet": mnasnet}
 
 
 def _vector(names: Any, at_failure: float, space: SearchSpace) -> RewardFunction:
@@ -141,10 +160,6 @@ def _vector(names: Any, at_failure: float, space: SearchSpace) -> RewardFunction
             f"{list(names)}: for one number, reward='accuracy'."
         )
     return lambda e: objectives.of(e, at_failure if _failed(e) else _with_predicted(e).accuracy)
-
-
-def _is_linear(reward: Any) -> bool:
-    return isinstance(reward, Mapping) and reward.get("name") == "linear"
 
 
 def _failed(evaluation: Evaluation) -> bool:

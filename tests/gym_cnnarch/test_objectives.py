@@ -77,6 +77,9 @@ def test_scalarisations_by_their_formulas():
     assert linear(evaluation()) == pytest.approx(2 * vector[0] + 0.1 * vector[1])
     failed = make_reward(BOTH, 0.0, SPACE)(evaluation(status="diverged"))
     assert linear(evaluation(status="diverged")) == pytest.approx(0.1 * failed[1])
+    weights = {"name": "linear", "weights": {"accuracy": 2, "-parameters": 0.1}}
+    blamed = make_reward(weights, -1.0, SPACE)(evaluation(status="diverged"))
+    assert blamed == pytest.approx(-2.0 + 0.1 * failed[1])
     mnasnet = make_reward({"name": "mnasnet", "target": 50, "exponent": -0.1}, 0.0, SPACE)
     assert mnasnet(evaluation()) == pytest.approx(0.5 * 2**-0.1)
     assert mnasnet(evaluation(status="error")) == 0.0

@@ -31,8 +31,8 @@ def verdict(results: Results) -> str:
     if not results.agents:
         return "No agent has a result."
     order = sorted(results.agents, key=lambda label: results.iqm(label)[0])
-    ranks = dict(zip(order, _ranks(results, order), strict=True))
-    best = [label for label in order if ranks[label][0] == 1]
+    highest = results.iqm(order[0])[2]
+    best = [label for label in order if results.iqm(label)[1] <= highest]  # as ranks are told
     scale = results.scale
     loss = f"{scale.shown(results.iqm(order[0])[0]):.2%}"
     superlative = "largest" if scale.objectives else "smallest"

@@ -159,12 +159,14 @@ class BenchmarkCommand(EvaluatorOptions):
         failures: list[Pair] = []
         if todo < total:
             console.note(f"{total - todo} of {total} runs are in {self.out} already.")
+        known = 0  # networks
 
         def facts() -> Facts:
+            nonlocal known
             if not benchmark.trains:
                 return [("left", progress.left)]
-            trained = number_of_evaluations(self.out / STORE)
-            return [("left", progress.left), ("networks trained", f"{trained:,}")]
+            known = number_of_evaluations(self.out / STORE) or known
+            return [("left", progress.left), ("networks trained", f"{known:,}")]
 
         progress = Progress("runs", total, total - todo, facts)
         try:

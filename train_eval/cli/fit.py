@@ -72,7 +72,9 @@ class FitCommand:
                 )  # fmt: skip
         except KeyboardInterrupt:
             if not (self.run_dir / RUN_FILE).is_file():
-                console.leave("Stopped while a first network was trained, which begins anew.")
+                console.leave(
+                    "Stopped before the search began; a training that had not ended begins anew."
+                )
             console.leave(f"Stopped; what was trained so far is in {self.run_dir}.")
         if (results := run.final) is None:
             raise InvalidInput(

@@ -37,7 +37,7 @@ class PredictCommand:
     """Print CSV instead: file, then class and probability of each of the top, then the error."""
 
     def run(self) -> None:
-        """Prints what each image shows; those that cannot be read end with status 1."""
+        """Prints what each image shows; status 1 if one cannot be read, 2 if none can."""
         from train_eval.final.network.classifier import classify, load_classifier
 
         check_positive(self, "top")

@@ -59,7 +59,10 @@ def load(
         labels = np.array([label for _, label in data], dtype=np.int64)
         return make_image_data(images, labels, list(names))
 
-    stored = [(file, file.stat()) for file in sorted(root.glob(_STORED[name].format(part=part)))]
+    pattern = _STORED[name].format(part=part)
+    if not any(root.glob(pattern)):
+        _open(name, root, part)  # downloads them
+    stored = [(file, file.stat()) for file in sorted(root.glob(pattern))]
     files = [[file.name, stat.st_size, stat.st_mtime_ns] for file, stat in stored]
     key = ["torchvision", name, str(root.resolve()), files, part, image_size]
     return cache.cached(key, decode_all)

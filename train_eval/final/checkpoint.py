@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from gym_cnnarch import InvalidInput
 from train_eval.final.network.trained_network import save_tensors
+from train_eval.training.device import Precision
 from train_eval.training.optimizers import WeightAverage
 
 _NETWORK, _AVERAGE, _KEPT, _OPTIMIZER = "network/", "average/", "kept/", "optimizer/"
@@ -31,6 +32,7 @@ class EpochResult:
         validation_loss: Mean cross-entropy.
         answered: Number of classes that were answered.
         shown: Number of classes that there are images of.
+        worth: Number of images that the accuracy is worth, see ``worth``.
         seconds: It took.
         share: Of the recipe's seconds that are over; None where epochs are counted.
     """
@@ -42,6 +44,7 @@ class EpochResult:
     validation_loss: float | None = None
     answered: int | None = None
     shown: int | None = None
+    worth: float | None = None
     seconds: float = 0.0
     share: float | None = None
 
@@ -64,6 +67,7 @@ class Checkpoint:
         network: That is trained.
         optimizer: Of its weights.
         average: Of its weights; None if there is none.
+        precision: With the scale of the loss, where there is one.
 
     Attributes:
         course: The epochs so far.
@@ -71,9 +75,10 @@ class Checkpoint:
 
     def __init__(
         self, network: nn.Sequential, optimizer: torch.optim.Optimizer,
-        average: WeightAverage | None,
+        average: WeightAverage | None, precision: Precision,
     ) -> None:  # fmt: skip
         self.network, self.optimizer, self.average = network, optimizer, average
+        self.precision = precision
         self.course: list[EpochResult] = []
         self._kept: dict[str, Tensor] = {}
 
@@ -105,6 +110,7 @@ class Checkpoint:
         known = {
             "course": name,
             "epochs": json.dumps([dataclasses.asdict(epoch) for epoch in self.course]),
+            "precision": json.dumps(self.precision.state),
         }
         if self.average is not None:
             tensors |= _under(_AVERAGE, self.average.network.state_dict())
@@ -126,20 +132,32 @@ class Checkpoint:
                 self.average.network.load_state_dict(_part(tensors, _AVERAGE))
                 self.average.steps = int(known["averaged_steps"])
             self.course = [EpochResult(**epoch) for epoch in json.loads(known["epochs"])]
-        except (OSError, SafetensorError, RuntimeError, LookupError, TypeError) as error:
+            self._restore_optimizer(_part(tensors, _OPTIMIZER))
+            self.precision.restore(json.loads(known.get("precision", "{}")))
+            self._kept = _part(tensors, _KEPT)
+            self.kept_network()
+        except (
+            OSError,
+            SafetensorError,
+            RuntimeError,
+            LookupError,
+            TypeError,
+            ValueError,
+        ) as error:
             raise InvalidInput(
                 f"The checkpoint {path} is damaged or of another training "
                 f"({str(error).partition(chr(10))[0]}): remove it to begin anew."
             ) from error
-        self._kept = _part(tensors, _KEPT)
+        return known.get("course")
+
+    def _restore_optimizer(self, tensors: dict[str, Tensor]) -> None:
         parameters = dict(self.network.named_parameters())
-        for name, value in _part(tensors, _OPTIMIZER).items():
+        for name, value in tensors.items():
             key, _, parameter_name = name.partition("/")
             parameter = parameters[parameter_name]
             if value.shape == parameter.shape:  # in its layout
                 value = torch.empty_like(parameter).copy_(value)
             self.optimizer.state[parameter][key] = value.to(parameter.device)
-        return known.get("course")
 
 
 def weights_that_fit(network: nn.Module, path: Path) -> None:

@@ -35,6 +35,7 @@ from train_eval.search.settings import check_hours
 from train_eval.training.batches import Images
 from train_eval.training.device import check_precision
 from train_eval.training.evaluator import TrainingEvaluator
+from train_eval.training.metrics import worth
 
 _TICK = 0.5  # seconds between two looks at trainings
 
@@ -99,6 +100,10 @@ def finalize(
     """
     if hours is not None:
         check_hours(hours)
+    least = {"networks": networks if isinstance(networks, int) else len(networks)}
+    for name, number in {**least, "ensemble": ensemble, "latency_batch": latency_batch}.items():
+        if number < 1:
+            raise InvalidInput(f"{name} must be at least 1, but is {number}.")
     if max_latency is not None and not max_latency > 0:
         raise InvalidInput(f"max_latency must be more than 0 ms, but is {max_latency:g}.")
     evaluator = searched_evaluator(summary, env_arguments)
@@ -123,7 +128,8 @@ def finalize(
     task = final_task(evaluator, recipe, place, chosen)
     ended = train_all(chosen, task, seed, workers, watch)
     same_metric = task.recipe.metric == evaluator.recipe.metric
-    searched_images = len(evaluator.data.validation) if same_metric else None
+    labels = evaluator.data.validation.labels.cpu()
+    searched_images = worth(evaluator.recipe.metric, labels) if same_metric else None
     results = evaluate(chosen, place, ended, searched_images, test, ensemble, device)
     write_results(place, results, onnx)
     good = [row.architecture for row in results.networks]
@@ -150,7 +156,7 @@ def searched_evaluator(summary: Summary, given: Mapping[str, Any]) -> TrainingEv
     env = make_env(settings.env, search_space=settings.search_space, **arguments)
     evaluator = needs_training(env, settings.env)
     if evaluator.task != settings.task:
-        check_images(Path(summary.run_dir), images_of(evaluator))
+        check_images(Path(summary.run_dir), images_of(evaluator), "Name those.")
         raise InvalidInput(
             f"The data here are not those of the search ({evaluator.task}, not {settings.task}): "
             f"name them with --dataset and --data-root."

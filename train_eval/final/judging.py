@@ -8,7 +8,7 @@ _ONE_IN_A_HUNDRED = 2.326  # standard deviations that a normal variable exceeds 
 
 
 def shortcoming(
-    epoch: EpochResult, images: int, before: float | None, before_images: int
+    epoch: EpochResult, images: float, before: float | None, before_images: float
 ) -> tuple[str, str] | None:
     """Status and reason of a network that must not be recommended, None if nothing is wrong.
 
@@ -18,9 +18,9 @@ def shortcoming(
 
     Args:
         epoch: The epoch that was kept.
-        images: Validation images that judged it.
+        images: Number of images that its accuracy is worth, see ``worth``.
         before: Its validation accuracy in the search; None if that was on other data.
-        before_images: Validation images that judged it then.
+        before_images: Number of images that this is worth.
     """
     if epoch.accuracy is None or epoch.answered is None or epoch.shown is None:
         return None
@@ -35,7 +35,7 @@ def shortcoming(
     deviation = math.sqrt(both * (1 - both) * (1 / images + 1 / before_images))
     if before - epoch.accuracy > _ONE_IN_A_HUNDRED * deviation:
         return "worse", (
-            f"its validation accuracy is {epoch.accuracy:.2%} ({images} images), in the search it "
-            f"was {before:.2%} ({before_images} images)"
+            f"its validation accuracy is {epoch.accuracy:.2%} ({images:.0f} images), in the search "
+            f"it was {before:.2%} ({before_images:.0f} images)"
         )
     return None

@@ -88,7 +88,7 @@ def _last_epoch(file: Path, name: str) -> dict[str, EpochResult]:
 def _in_words(epoch: EpochResult) -> str:
     of = f"/{epoch.epochs}" if epoch.share is None else f", {epoch.share:.0%} of the time"
     words = f"epoch {epoch.epoch}{of}, loss {epoch.loss:.4f}"
-    return words if epoch.accuracy is None else f"{words}, accuracy {epoch.accuracy:.2%}"
+    return words if epoch.accuracy is None else f"{words}, validation {epoch.accuracy:.2%}"
 
 
 def _how(final: Final) -> str:

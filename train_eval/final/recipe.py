@@ -14,6 +14,7 @@ from train_eval.training.recipe import (
     PrecisionName,
     Recipe,
     has_type,
+    kinds_of,
     number_of_batches,
 )
 from train_eval.training.schedules import OptimizerName, one_cycle
@@ -35,7 +36,8 @@ class FinalRecipe:
         seconds: Seconds that the training of a network takes, however many epochs that are; None
             for epochs. They are those of the process on a CPU, of a clock on a GPU, and what is
             measured of the network is part of them. The schedule ends with them. How far a training
-            comes then depends on the machine: it is not repeatable.
+            comes then depends on the machine: it is not repeatable. On a GPU a step, or judging and
+            saving, counts a second at most.
         one_cycle: Whether the learning rate instead rises linearly to that of the only step within
             the first 30 % of its epochs and falls along a cosine to zero (Smith, 2018).
         batch_size: Images.
@@ -91,7 +93,8 @@ class FinalRecipe:
         for field in dataclasses.fields(self):
             if field.name != "steps" and not has_type(getattr(self, field.name), field.type):
                 raise InvalidInput(
-                    f"The final recipe's {field.name} cannot be {getattr(self, field.name)!r}."
+                    f"The final recipe's {field.name} must be {kinds_of(field.type)}, but is "
+                    f"{getattr(self, field.name)!r}."
                 )
         try:
             steps = tuple((float(rate), epochs) for rate, epochs in self.steps)

@@ -28,7 +28,7 @@ def evaluate(
     chosen: Sequence[Candidate],
     folder: Path,
     ended: Mapping[str, Final],
-    searched_images: int | None,
+    searched_images: float | None,
     test: ImageData | None,
     ensemble: int,
     device: str | None = None,
@@ -39,8 +39,8 @@ def evaluate(
         chosen: The networks, the best by validation accuracy in the search first.
         folder: Where their files are.
         ended: By name, how each one's training ended. Those that failed are not tested.
-        searched_images: Number of validation images in the search; None if its metric was another,
-            which is not to be compared.
+        searched_images: Number of images that the accuracy in the search is worth; None if its
+            metric was another, which is not to be compared.
         test: The test images; None if there are none, and the errors are not known.
         ensemble: Number of networks whose probabilities are averaged.
         device: Where to compute; None for CUDA where there is one, else the CPU.
@@ -51,7 +51,9 @@ def evaluate(
         final = ended[candidate.name]
         status, message = final.status, final.message
         if final.best is not None:
-            images = load_network(folder / candidate.name).card["data"]["validation_images"]
+            images = final.best.worth  # older cards do not say it
+            if images is None:
+                images = load_network(folder / candidate.name).card["data"]["validation_images"]
             before = None if searched_images is None else candidate.validation_accuracy
             wrong = shortcoming(final.best, images, before, searched_images or 0)
             if wrong is None:

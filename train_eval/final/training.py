@@ -30,7 +30,7 @@ from train_eval.training.device import (
     one_thread,
     seeded,
 )
-from train_eval.training.metrics import score
+from train_eval.training.metrics import score, worth
 from train_eval.training.network import build_network, fold_batch_norm
 from train_eval.training.optimizers import WeightAverage, make_optimizer, set_learning_rate
 from train_eval.training.recipe import Metric
@@ -174,6 +174,7 @@ class _Training:
         except InvalidInput as error:
             raise InvalidInput(f"{error} Or remove it, to train the network anew.") from error
         self._check(file, card.get("course"))
+        self.path.with_suffix(".checkpoint").unlink(missing_ok=True)  # killed before it was removed
         return [EpochResult(**epoch) for epoch in card["epochs"]]
 
     def run(self, on_epoch: Callable[[EpochResult], None] | None) -> list[EpochResult]:
@@ -189,6 +190,7 @@ class _Training:
             state.course.append(epoch)
             if not np.isfinite(epoch.loss):
                 watched.unlink()
+                self.path.with_suffix(".checkpoint").unlink(missing_ok=True)
                 return state.course
             if best_epoch(state.course) is epoch:
                 state.keep()
@@ -224,7 +226,7 @@ class _Training:
             recipe.momentum,
         )  # fmt: skip
         average = WeightAverage(network, recipe.averaging) if recipe.averaging else None
-        state = Checkpoint(network, optimizer, average)
+        state = Checkpoint(network, optimizer, average, self._precision)
         file = self.path.with_suffix(".checkpoint")
         if file.is_file():
             self._check(file, state.restore(file))
@@ -284,13 +286,14 @@ class _Training:
             validation_loss=float(nn.functional.cross_entropy(answers, labels)),
             answered=len(chosen.unique()),
             shown=len(labels.unique()),
+            worth=worth(self.data.recipe.metric or "accuracy", labels.cpu()),
         )
 
     def _check(self, file: Path, name: str | None) -> None:
         if name != self.name:
             raise InvalidInput(
-                f"{file} is of another training (network, recipe, data or seed differ): choose "
-                f"another folder with --out, or remove it."
+                f"{file} is of another training (network, recipe, data, seed, or with --hours time "
+                f"or workers differ): choose another folder with --out, or remove it."
             )
 
     def _seeded(self, purpose: str) -> Any:

@@ -10,7 +10,7 @@ from gym_cnnarch.files import replace_json
 from train_eval.records.plain import field
 
 FIT_FILE = "fit.json"
-"""In the run's folder, once the search is over."""
+"""In the run's folder, from the beginning of its search."""
 
 _GIVEN: dict[str, tuple[type, ...]] = {
     "dataset": (str,),
@@ -26,7 +26,7 @@ _GIVEN: dict[str, tuple[type, ...]] = {
 
 @dataclass(frozen=True)
 class FitPlan:
-    """What is left to do when a fit's search is over.
+    """What a fit was given, and what is left to do when its search is over.
 
     Attributes:
         given: The arguments of ``fit``, as plain data.

@@ -316,16 +316,16 @@ class Store:
         return self._db.executemany(statement, rows).rowcount
 
 
-def number_of_evaluations(path: Path) -> int:
-    """How many a store holds, which another process may be writing; 0 where there is none yet."""
+def number_of_evaluations(path: Path) -> int | None:
+    """How many a store holds; None while another process keeps it, or where there is none yet."""
     try:
         with contextlib.closing(
-            sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+            sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=0)
         ) as db:
             (number,) = db.execute("SELECT count(*) FROM evaluations").fetchone()
             return int(number)
     except sqlite3.Error:
-        return 0
+        return None
 
 
 def _is_busy(error: BaseException) -> bool:

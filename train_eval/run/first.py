@@ -209,7 +209,7 @@ def _now_and_then(tell: Callable[[str], None], epochs: int) -> EpochCallback:
         nonlocal told
         if time.monotonic() - told > _TELL_SECONDS:
             told = time.monotonic()
-            tell(f"Epoch {epoch} of {epochs}, accuracy {accuracy:.2%}.")
+            tell(f"Epoch {epoch} of {epochs}, validation {accuracy:.2%}.")
 
     return on_epoch
 

@@ -7,14 +7,20 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gym_cnnarch import InvalidInput
-from train_eval.environments import make_env, needs_training
+from train_eval.environments import full_id, make_env, needs_training
 from train_eval.final.finalize import SILENT, Watch, finalize
 from train_eval.final.recipe import FinalRecipe
 from train_eval.output.console import duration
 from train_eval.parallel.executors import worker_environments
 from train_eval.records.fit_plan import FitPlan
 from train_eval.records.plain import as_read_back
-from train_eval.records.run_directory import RUN_FILE, check_folder
+from train_eval.records.run_directory import (
+    LOCK,
+    RUN_FILE,
+    check_folder,
+    in_use,
+    recorded_settings,
+)
 from train_eval.run.first import (
     ENV,
     PassTime,
@@ -32,6 +38,7 @@ from train_eval.search.usual import USUAL
 from train_eval.training.device import find_device
 
 FINAL_RECIPE = "own-final"
+AGENT = "local_search"
 SPACE: dict[str, Any] = {
     "max_layers": 9,
     "conv_filters": [16, 32, 64],
@@ -137,10 +144,14 @@ def fit(
     env = make_env(ENV, **where, recipe=settings, search_space=space)
     for sentence in what_was_read(env):
         tell(sentence)
-    if (run_dir / RUN_FILE).is_file():
+    if (known := recorded_settings(run_dir)) is not None:
+        if (known.env, known.agent["name"]) != (full_id(ENV), AGENT):
+            raise InvalidInput(f"{run_dir} belongs to another search: name another folder.")
         check_images(run_dir, images_of(needs_training(env, ENV)))
     if plan is None or plan.recipe is None:
-        first = first_network(env, run_dir, seed, also_large=on_gpu, tell=tell)
+        run_dir.mkdir(parents=True, exist_ok=True)
+        with in_use(run_dir / LOCK):
+            first = first_network(env, run_dir, seed, also_large=on_gpu, tell=tell)
         final = {
             "preset": FINAL_RECIPE, "class_weights": first.class_weights,
             "validation_size": first.held_out, **(_GPU_FINAL if on_gpu else {}),
@@ -160,7 +171,7 @@ def fit(
             )
         )
         run = run_search(
-            ENV, "local_search", _MOST_NETWORKS, run_dir=run_dir, seed=seed,
+            ENV, AGENT, _MOST_NETWORKS, run_dir=run_dir, seed=seed,
             agent_settings={"networks": [USUAL]} if first.usual else {},
             lookahead=_lookahead(run_dir, 1 if few else together),
             executor=executor or "local", workers=None if executor == "inline" else together,

@@ -1,5 +1,6 @@
 """``Run``: what a search leaves behind."""
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,7 @@ class Run:
 
     def __init__(self, run_dir: str | Path) -> None:
         self.run_dir = Path(run_dir)
-        self._store, self._name = find_run(self.run_dir)
+        find_run(self.run_dir)[0].close()
 
     @classmethod
     def open(cls, run_dir: str | Path) -> "Run":
@@ -40,7 +41,9 @@ class Run:
     @property
     def summary(self) -> Summary:
         """All that is known of the run so far."""
-        return summarise(self.run_dir, self._store, self._name)
+        store, name = find_run(self.run_dir)  # which has another name once it is to be longer
+        with contextlib.closing(store):
+            return summarise(self.run_dir, store, name)
 
     @property
     def networks(self) -> tuple[NetworkRow, ...]:

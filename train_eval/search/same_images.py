@@ -21,8 +21,10 @@ def images_of(evaluator: TrainingEvaluator) -> RunData:
     )
 
 
-def check_images(run_dir: Path, now: RunData) -> None:
-    """Says what became of a run's images since it began.
+def check_images(
+    run_dir: Path, now: RunData, advice: str = "Put them back, or name another run directory."
+) -> None:
+    """Says what became of a run's images since it began, and what to do.
 
     Raises:
         InvalidInput: If they are others now.
@@ -35,6 +37,5 @@ def check_images(run_dir: Path, now: RunData) -> None:
     else:
         changes = what_changed(Reading.from_json(before.reading), Reading.from_json(now.reading))
     raise InvalidInput(
-        f"The images are not those with which the run in {run_dir} began: {changes} Put them back, "
-        f"or name another run directory."
+        f"The images are not those with which the run in {run_dir} began: {changes} {advice}"
     )

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -65,6 +66,16 @@ class Precision:
         self._scaler.scale(loss).backward()
         self._scaler.step(optimizer)
         self._scaler.update()
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """The scale of the loss, as plain data; empty where none is scaled."""
+        return self._scaler.state_dict()
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes on with a state, if there is one."""
+        if state and self._scaler.is_enabled():
+            self._scaler.load_state_dict(state)
 
 
 def _own_dtype(device: torch.device) -> torch.dtype:

@@ -104,6 +104,8 @@ class Trainer:
     ) -> Evaluation:
         """Trains the network now; ``on_epoch`` is told how it goes."""
         with _one_at_a_time:
+            if self.data.device.type != "cpu":
+                self.data.prepare()  # images that do not fit are no failure of the network
             return train(architecture, self.data, self.recipe, seed, on_epoch, decision)
 
     def prepare(self) -> None:

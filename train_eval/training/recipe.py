@@ -111,7 +111,7 @@ class Recipe:
             value = getattr(self, field.name)
             if not has_type(value, field.type):
                 raise InvalidInput(
-                    f"The recipe's {field.name} must be {_names(field.type)}, but is {value!r}."
+                    f"The recipe's {field.name} must be {kinds_of(field.type)}, but is {value!r}."
                 )
             if field.name == "image_size" and value is not None:
                 side_of(value)
@@ -179,11 +179,14 @@ def has_type(value: Any, types: Any) -> bool:
     return isinstance(value, types) or (isinstance(value, int) and isinstance(0.0, types))
 
 
-def _names(types: Any) -> str:
+def kinds_of(types: Any) -> str:
+    """What a field's type allows, in words."""
     if get_origin(types) is Literal:
         return " or ".join(map(repr, get_args(types)))
     if any(get_origin(one) is Literal for one in get_args(types)):
-        return " or ".join("None" if one is type(None) else _names(one) for one in get_args(types))
+        return " or ".join(
+            "None" if one is type(None) else kinds_of(one) for one in get_args(types)
+        )
     return getattr(types, "__name__", None) or str(types).replace(" | ", " or ")
 
 

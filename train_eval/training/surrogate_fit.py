@@ -112,7 +112,7 @@ def _regressor() -> VotingRegressor:
 
 
 def _key(features: bytes, accuracies: bytes, chance: float) -> str:
-    """Changes with the results and with all code that fits them."""
+    """Changes with the results and the versions of what fits them."""
     settings = sorted(_regressor().get_params().items())
     versions = (__version__, sklearn.__version__, np.__version__, platform.python_version())
     digest = hashlib.sha256(f"{settings} {versions} {platform.machine()} {FOLDS} {chance}".encode())

@@ -24,7 +24,9 @@ from train_eval.data.pictures import from_array
 from train_eval.data.sources import load_dataset
 from train_eval.final.candidates import Candidate, candidates
 from train_eval.final.checkpoint import EpochResult
+from train_eval.final.finalize import finalize as finalize_run
 from train_eval.final.progress import FinalProgress
+from train_eval.final.recipe import FinalRecipe
 from train_eval.final.testing import predict
 from train_eval.final.training import EPOCHS_SUFFIX, Final, train_final
 from train_eval.output.console import duration
@@ -459,6 +461,14 @@ def test_a_damaged_card_is_named_before_anything_is_written(capsys, finalized, t
     assert status == 2
     assert "02.json is damaged" in " ".join(err.split())
     assert (tmp_path / "final" / "results.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("wrong", [{"ensemble": 0}, {"networks": 0}, {"networks": []}])
+def test_numbers_are_checked_before_anything_is_trained(finalized, tmp_path, wrong):
+    summary = Run(finalized).summary
+    with pytest.raises(InvalidInput, match="must be at least 1, but is 0"):
+        finalize_run(summary, FinalRecipe(), folder=tmp_path / "final", **wrong)
+    assert not (tmp_path / "final").exists()
 
 
 def test_the_time_left_is_told_from_what_this_process_did(tmp_path, monkeypatch):

@@ -1,11 +1,14 @@
 """Final trainings without the command line: interrupted, divergent, failing."""
 
 import dataclasses
+import json
 from concurrent.futures import Executor, Future
 
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from gym_cnnarch import Architecture, InvalidInput
 from gym_cnnarch.space.shapes import count_parameters
@@ -20,6 +23,8 @@ from train_eval.final.recipe import FinalRecipe
 from train_eval.final.testing import evaluate, predict
 from train_eval.final.training import Final, FinalTask, train_final
 from train_eval.parallel.worker import WorkerDied
+from train_eval.training.device import Precision
+from train_eval.training.metrics import worth
 from train_eval.training.recipe import Recipe
 
 
@@ -52,7 +57,42 @@ def test_a_divergent_training_leaves_no_network(tmp_path):
     data = task(tmp_path, steps=[[1e9, 3]]).prepare()
     final = train_final(Architecture.parse("[C(8,3,1), FC(32), SM(10)]"), data, tmp_path / "x")
     assert final.status == "diverged"
-    assert not (tmp_path / "x.json").exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_training_that_diverges_late_leaves_no_checkpoint(tmp_path):
+    data = task(tmp_path, steps=[[0.01, 1], [1e30, 2]], one_cycle=False).prepare()
+    final = train_final(Architecture.parse("[C(8,3,1), FC(32), SM(10)]"), data, tmp_path / "x")
+    assert (final.status, len(final.losses)) == ("diverged", 2)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("damage", [{"epochs": "[{"}, {"precision": "x"}, {"averaged_steps": "x"}])
+def test_a_damaged_checkpoint_is_one_sentence(tmp_path, damage):
+    architecture = Architecture.parse("[C(4,3,1), SM(10)]")
+    data = task(tmp_path, averaging=0.9).prepare()
+    with pytest.raises(Stop):
+        train_final(architecture, data, tmp_path / "x", on_epoch=stop)
+    path = tmp_path / "x.checkpoint"
+    with safe_open(path, framework="pt") as file:
+        known = file.metadata()
+    save_file(load_file(path), path, known | damage)
+    with pytest.raises(InvalidInput, match=r"x\.checkpoint is damaged or of another training"):
+        train_final(architecture, data, tmp_path / "x")
+
+
+def test_the_scale_of_the_loss_goes_on(tmp_path):
+    before, after = (Precision(torch.device("cpu")) for _ in range(2))
+    assert before.state == {}
+    for precision in (before, after):
+        precision._scaler = torch.amp.GradScaler("cpu")
+    weight = torch.nn.Parameter(torch.ones(()))
+    before.step(weight * float("inf"), torch.optim.SGD([weight], 0.1))  # which halves the scale
+    assert before.state["scale"] < after.state["scale"]
+    after.restore(json.loads(json.dumps(before.state)))
+    assert after.state == before.state
+    after.restore({})  # of a checkpoint without one
+    assert after.state == before.state
 
 
 def test_digits_are_not_mirrored_unless_asked(tmp_path):
@@ -138,6 +178,25 @@ def test_below_what_it_had_is_beyond_what_chance_explains_once_in_a_hundred():
         )
     ]
     assert sum(wrong is not None for wrong in found) / 20_000 == pytest.approx(0.01, abs=0.003)
+
+
+def test_nor_of_the_mean_recall_where_a_class_is_rare():
+    rng = np.random.default_rng(0)
+    searched, final = np.array([980, 200]), np.array([490, 100])
+    worths = [
+        worth("balanced_accuracy", torch.arange(2).repeat_interleave(torch.from_numpy(images)))
+        for images in (final, searched)
+    ]
+    assert worths == pytest.approx([4 / (1 / 490 + 1 / 100), 4 / (1 / 980 + 1 / 200)])
+    drawn = [
+        [rng.binomial(images, 0.8) / images for images in (final, searched)] for _ in range(20_000)
+    ]
+    found = [
+        shortcoming(epoch_of(after.mean()), worths[0], before.mean(), worths[1])
+        for after, before in drawn
+    ]
+    assert sum(wrong is not None for wrong in found) / 20_000 == pytest.approx(0.01, abs=0.005)
+    assert worth("accuracy", torch.zeros(7, dtype=torch.int64)) == 7
 
 
 @pytest.mark.parametrize(

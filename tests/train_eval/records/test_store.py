@@ -335,7 +335,7 @@ def test_a_damaged_text_in_a_message_of_sqlite_is_one_sentence(tmp_path):
 
 def test_evaluations_are_counted_while_another_writes(tmp_path):
     path = tmp_path / "store.sqlite"
-    assert store_module.number_of_evaluations(path) == 0
+    assert store_module.number_of_evaluations(path) is None
     store = Store(path)
     for seed in range(3):
         store.add("task", NETWORK, seed, GOOD)

@@ -13,7 +13,9 @@ from gym_cnnarch import Architecture, InvalidInput
 from gym_cnnarch.space.architecture import Conv
 from gym_cnnarch.space.shapes import count_parameters
 from tests.helpers.commands import cnnarch
+from tests.helpers.instant import InstantEvaluator
 from tests.helpers.pictures import write_images
+from train_eval import run_search
 from train_eval.data.sources import own_image_size
 from train_eval.records.run_directory import STORE, recorded_images
 from train_eval.records.store import Store
@@ -252,6 +254,16 @@ def test_what_cannot_be_done_is_said_and_leaves_nothing(capsys, tmp_path, argume
     assert status == 2
     assert sentence in err
     assert not (tmp_path / "run").exists()
+
+
+def test_the_folder_of_a_search_is_left_alone(tmp_path):
+    options = {"agent": "random_walk", "budget": 3, "evaluator": InstantEvaluator()}
+    run = run_search("CNNArch-Digits-v0", run_dir=tmp_path, **options)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    with pytest.raises(InvalidInput, match="belongs to another search: name another folder"):
+        fit("digits", hours=0.001, run_dir=tmp_path, executor="inline", device="cpu")
+    assert len(run.networks) == 3
+    assert before == {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
 
 
 def test_a_folder_of_another_run_is_refused(capsys, tmp_path):

@@ -154,6 +154,14 @@ def test_a_finished_run_that_is_asked_for_more_goes_on(tmp_path):
         searched("longer", 30)
 
 
+def test_a_run_stays_what_is_on_disk_when_it_is_made_longer(tmp_path):
+    options = {"run_dir": tmp_path / "run", "agent": "random_walk", "evaluator": InstantEvaluator()}
+    run = run_search(DIGITS, budget=5, **options)
+    assert len(run.networks) == 5
+    run_search(DIGITS, budget=8, **options)
+    assert len(run.networks) == 8
+
+
 def test_a_schedule_that_is_made_for_its_budget_says_how_its_results_are_reused(tmp_path):
     evaluator = InstantEvaluator()
     run_search(DIGITS, budget=30, run_dir=tmp_path / "run", evaluator=evaluator)

@@ -63,7 +63,7 @@ def test_output_that_nobody_reads_is_no_error(arguments):
     )  # fmt: skip
     os.close(write)
     assert done.stderr == ""
-    assert done.returncode in (1, 141)  # rich ends by itself, with 1
+    assert done.returncode in (0, 1, 141)  # rich ends by itself, with 1, old versions with 0
 
 
 @pytest.mark.parametrize(

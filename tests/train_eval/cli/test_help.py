@@ -50,6 +50,11 @@ def examples():
                         yield pytest.param(command, example, id=f"{command.__name__}-{example}")
 
 
+def is_needed(field):
+    """Whether an option has no default, by the field's or (old versions) tyro's own mark."""
+    return field.default is tyro.MISSING or field.default is dataclasses.MISSING
+
+
 EXAMPLES = list(examples())
 
 
@@ -72,11 +77,9 @@ def test_an_example_is_accepted_as_it_is_copied(tmp_path, command, example, quot
     if quoted:
         words = [" ".join(words)]
     needed = [
-        "x"
-        for field in dataclasses.fields(command)
-        if field.default is tyro.MISSING and field.name != "env"
+        "x" for field in dataclasses.fields(command) if is_needed(field) and field.name != "env"
     ]
-    if any(f.name == "env" and f.default is tyro.MISSING for f in dataclasses.fields(command)):
+    if any(field.name == "env" and is_needed(field) for field in dataclasses.fields(command)):
         needed += ["--env", "CNNArch-Digits-v0"]
     parsed = tyro.cli(command, args=[*needed, option, *words])
     if option == "--schedule":

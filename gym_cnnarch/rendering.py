@@ -103,9 +103,6 @@ def _short(count: int) -> str:
     """1234567 as 1.23 M."""
     for unit, name in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
         if count >= 0.9995 * unit:  # which is rounded to one of it
-            return (
-                f"{count / unit:.3g}{name}"
-                if count < 999.5 * unit
-                else f"{count / unit:,.0f}{name}"
-            )
+            digits = ".3g" if count < 999.5 * unit else ",.0f"
+            return f"{count / unit:{digits}}{name}"
     return str(count)

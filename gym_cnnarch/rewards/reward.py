@@ -41,7 +41,7 @@ def make_reward(reward: Any, failure_reward: float, space: SearchSpace) -> Rewar
     Args:
         reward: ``accuracy``, ``last_accuracy``, ``module:function`` (or
             ``path/to/file.py:function``) for one's own, a scalarisation with its settings (see
-            ``linear`` and ``mnasnet``), or a list of objectives for a vector.
+            ``Linear`` and ``mnasnet``), or a list of objectives for a vector.
         failure_reward: The reward of every evaluation that failed: whose status is neither ``ok``
             nor ``stopped``; in a vector or a linear sum, its accuracy. A stopped training has the
             reward of its predicted accuracy: the function is given an evaluation with that as its

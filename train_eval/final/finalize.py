@@ -156,7 +156,8 @@ def searched_evaluator(summary: Summary, given: Mapping[str, Any]) -> TrainingEv
     env = make_env(settings.env, search_space=settings.search_space, **arguments)
     evaluator = needs_training(env, settings.env)
     if evaluator.task != settings.task:
-        check_images(Path(summary.run_dir), images_of(evaluator), "Name those.")
+        advice = "Name those with --dataset and --data-root."
+        check_images(Path(summary.run_dir), images_of(evaluator), advice)
         raise InvalidInput(
             f"The data here are not those of the search ({evaluator.task}, not {settings.task}): "
             f"name them with --dataset and --data-root."
